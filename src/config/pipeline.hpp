@@ -1,0 +1,206 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "config/column_type.hpp"
+#include "config/cron.hpp"
+
+namespace millrace::config {
+
+/// Where something stands in the pipeline file; line and column count from 1, 0 if unknown.
+struct Place {
+  std::string file;
+  int line = 0;
+  int column = 0;
+
+  std::string text() const;  ///< `orders.yaml:12:5`
+};
+
+/// An SQL text of the file. `place` is where its first character stands and `indent` how many
+/// characters each further line was moved right by YAML, so that an error at a byte of `text` can be
+/// shown at its place in the file.
+struct SqlText {
+  std::string text;
+  Place place;
+  int indent = 0;
+
+  /// The place in the file of the byte at `at` of `text`.
+  Place place_of(std::size_t at) const;
+};
+
+enum class Format : std::uint8_t { Json, Csv };
+enum class UnknownFields : std::uint8_t { Ignore, Reject, Keep };
+
+struct EventTime {
+  std::string column;
+  std::chrono::microseconds lateness{0};
+};
+
+/// The embedded stream.
+struct LogSource {
+  int shards = 1;
+  std::string partition_key;                  ///< a column, or empty: spread evenly
+  std::chrono::microseconds retention_time;   ///< older segments go once every reader has them
+  std::uint64_t retention_bytes = 0;          ///< per stream; the log is full above it
+};
+
+/// Files of one folder, read once each, oldest name first, and watched for new ones.
+struct FilesSource {
+  std::string glob;   ///< absolute, `/data/in/*.ndjson`, also `.gz` and `.zst`
+  bool header = true; ///< CSV: the first line of each file names the columns
+};
+
+struct Source {
+  std::string name;
+  Place place;
+  std::variant<LogSource, FilesSource> from;
+  Format format = Format::Json;
+  std::vector<Column> schema;
+  UnknownFields unknown_fields = UnknownFields::Ignore;
+  std::optional<EventTime> event_time;
+  char csv_delimiter = ',';
+  std::string csv_null;       ///< the unquoted text that means NULL, by default the empty one
+};
+
+enum class LookupFormat : std::uint8_t { Csv, Parquet, Json };
+
+struct Lookup {
+  std::string name;
+  Place place;
+  std::filesystem::path path;   ///< absolute
+  LookupFormat format = LookupFormat::Csv;
+  std::string key;
+  std::chrono::microseconds refresh{0};   ///< 0: never
+};
+
+enum class Otherwise : std::uint8_t { Reject, Warn, Halt };
+
+struct Expectation {
+  std::string name;
+  SqlText check;
+  Otherwise otherwise = Otherwise::Reject;
+};
+
+struct Unique {
+  std::string key;
+  std::chrono::microseconds within;
+  Place place;
+};
+
+/// One of a table's lookups: `lookup` is matched by the source's column `column`.
+struct TableLookup {
+  std::string lookup;
+  std::string column;
+  Place place;
+};
+
+struct CommitPolicy {
+  std::chrono::microseconds every;
+  std::uint64_t bytes = 0;
+};
+
+struct Table {
+  std::string name;
+  Place place;
+  std::string from;                ///< a source, or another table of the pipeline
+  bool from_is_table = false;
+  std::vector<TableLookup> lookups;
+  std::optional<Unique> unique;
+  std::vector<Expectation> expectations;
+  SqlText sql;
+  std::vector<std::string> partition_by;
+  CommitPolicy commit;
+};
+
+enum class Each : std::uint8_t { None, Hour, Day };
+
+struct Reconcile {
+  SqlText left;
+  SqlText right;
+};
+
+struct Retry {
+  int attempts = 3;                         ///< in all
+  std::chrono::microseconds first_wait;     ///< doubles with each further attempt
+};
+
+struct Job {
+  std::string name;
+  Place place;
+  std::optional<Cron> at;          ///< none: runs only when asked to
+  Each each = Each::None;
+  std::string each_column;         ///< `day` or `hour`
+  SqlText sql;
+  std::vector<std::string> reads;  ///< tables whose change makes every partition stale, not only the same one
+  std::vector<Reconcile> reconcile;
+  Retry retry;
+};
+
+struct Parameter {
+  std::string name;
+  ColumnType type;
+  std::optional<std::string> value;   ///< the default; none: it must be given
+};
+
+struct Chart {
+  enum class Kind : std::uint8_t { Bar, Line };
+  Kind kind = Kind::Bar;
+  std::string value;   ///< the column drawn
+  std::string by;      ///< the column that labels it
+};
+
+struct Report {
+  std::string name;
+  Place place;
+  SqlText sql;
+  std::vector<Parameter> parameters;
+  std::optional<Chart> chart;
+};
+
+/// One of the file's own tests. `given` are raw records per source, in order; `rows` are the
+/// expected rows of `sql` (whose FROM, if left out, is the table), as texts; none is NULL.
+struct PipelineTest {
+  struct Given {
+    std::string source;
+    std::vector<std::string> records;
+  };
+  struct Expected {
+    std::string table;
+    SqlText sql;
+    std::vector<std::vector<std::optional<std::string>>> rows;
+  };
+  std::string name;
+  Place place;
+  std::vector<Given> given;
+  std::optional<std::string> now;   ///< RFC 3339; the fixed clock's time
+  std::vector<Expected> expect;
+};
+
+/// A pipeline file that was read and checked, but for its SQL (room `flow` and `batch` check that).
+struct Pipeline {
+  std::string name;
+  std::string timezone;             ///< an IANA name
+  std::filesystem::path file;       ///< absolute
+  std::vector<Source> sources;
+  std::vector<Lookup> lookups;
+  std::vector<Table> tables;        ///< a table comes after the one that it reads
+  std::vector<Job> jobs;            ///< a job comes after the jobs whose tables it reads, once SQL is known
+  std::vector<Report> reports;
+  std::vector<PipelineTest> tests;
+
+  const Source* source(std::string_view name_) const;
+  const Lookup* lookup(std::string_view name_) const;
+  const Table* table(std::string_view name_) const;
+  const Job* job(std::string_view name_) const;
+  const Report* report(std::string_view name_) const;
+  /// The source at the head of the chain of tables that `table` reads from.
+  const Source& root_source(const Table& table) const;
+};
+
+}  // namespace millrace::config
