@@ -53,7 +53,9 @@ bool take_offset(std::string_view& rest, std::chrono::minutes& offset) {
 Time SystemClock::now() const {
   return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
-SteadyTime SystemClock::steady_now() const { return std::chrono::steady_clock::now(); }
+SteadyTime SystemClock::steady_now() const {
+  return std::chrono::steady_clock::now();
+}
 
 Time FixedClock::now() const {
   std::lock_guard lock(mutex_);
@@ -73,7 +75,9 @@ void FixedClock::set(Time now) {
   now_ = now;
 }
 
-std::string format_time(Time time) { return date::format("%FT%TZ", time); }
+std::string format_time(Time time) {
+  return date::format("%FT%TZ", time);
+}
 
 Result<Time> parse_time(std::string_view text) {
   const Error error{Code::Invalid,

@@ -39,8 +39,8 @@ class FixedClock final : public Clock {
 
  private:
   mutable std::mutex mutex_;
-  Time now_;                                // Guarded by mutex_.
-  std::chrono::microseconds elapsed_{0};    // Guarded by mutex_.
+  Time now_;                              // Guarded by mutex_.
+  std::chrono::microseconds elapsed_{0};  // Guarded by mutex_.
 };
 
 /// `2026-11-23T08:30:00.000000Z`.

@@ -17,20 +17,28 @@ constexpr std::size_t kValueBytesMax = 4096;
 
 std::string_view name_of(Level level) {
   switch (level) {
-    case Level::Debug: return "debug";
-    case Level::Info: return "info";
-    case Level::Warn: return "warn";
-    case Level::Error: return "error";
+    case Level::Debug:
+      return "debug";
+    case Level::Info:
+      return "info";
+    case Level::Warn:
+      return "warn";
+    case Level::Error:
+      return "error";
   }
   return "info";
 }
 
 spdlog::level::level_enum level_of(Level level) {
   switch (level) {
-    case Level::Debug: return spdlog::level::debug;
-    case Level::Info: return spdlog::level::info;
-    case Level::Warn: return spdlog::level::warn;
-    case Level::Error: return spdlog::level::err;
+    case Level::Debug:
+      return spdlog::level::debug;
+    case Level::Info:
+      return spdlog::level::info;
+    case Level::Warn:
+      return spdlog::level::warn;
+    case Level::Error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -40,8 +48,7 @@ std::string text_line(Level level, std::string_view event, std::initializer_list
       fmt::format("{} {} {}", format_time(SystemClock().now()), name_of(level), event);
   for (const auto& field : fields) {
     const std::string value = printable(field.value, kValueBytesMax);
-    const bool is_bare =
-        !value.empty() && value.find_first_of(" \"=") == std::string::npos;
+    const bool is_bare = !value.empty() && value.find_first_of(" \"=") == std::string::npos;
     line += ' ';
     line += field.name;
     line += '=';
@@ -51,9 +58,8 @@ std::string text_line(Level level, std::string_view event, std::initializer_list
 }
 
 std::string json_line(Level level, std::string_view event, std::initializer_list<Field> fields) {
-  nlohmann::ordered_json line{{"time", format_time(SystemClock().now())},
-                              {"level", name_of(level)},
-                              {"event", event}};
+  nlohmann::ordered_json line{
+      {"time", format_time(SystemClock().now())}, {"level", name_of(level)}, {"event", event}};
   for (const auto& field : fields) {
     const std::string name(field.name);
     if (field.is_text) {
@@ -73,7 +79,8 @@ struct EventLog::State {
 };
 
 EventLog::EventLog(LogFormat format, Level level_min)
-    : state_(new State{format, spdlog::logger("millrace", std::make_shared<spdlog::sinks::stderr_sink_mt>())}) {
+    : state_(new State{
+          format, spdlog::logger("millrace", std::make_shared<spdlog::sinks::stderr_sink_mt>())}) {
   state_->logger.set_pattern("%v");
   state_->logger.set_level(level_of(level_min));
   state_->logger.flush_on(spdlog::level::debug);

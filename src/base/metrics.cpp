@@ -8,10 +8,18 @@
 
 namespace millrace::base {
 
-void Counter::add(double count) { counter_->Increment(count); }
-void Gauge::set(double value) { gauge_->Set(value); }
-void Gauge::add(double value) { gauge_->Increment(value); }
-void Histogram::observe(double value) { histogram_->Observe(value); }
+void Counter::add(double count) {
+  counter_->Increment(count);
+}
+void Gauge::set(double value) {
+  gauge_->Set(value);
+}
+void Gauge::add(double value) {
+  gauge_->Increment(value);
+}
+void Histogram::observe(double value) {
+  histogram_->Observe(value);
+}
 
 struct Metrics::State {
   prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};

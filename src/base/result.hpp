@@ -40,7 +40,7 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(*-explicit-*)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(*-explicit-*)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(*-explicit-*)
 
   bool has_value() const { return state_.index() == 0; }
@@ -106,13 +106,12 @@ class [[nodiscard]] Result<void> {
 
 // The value of `expression`, or return its error from the enclosing function. Stands alone: a
 // statement, after `=`, or after `return`.
-#define TRY(expression)                                        \
-  __extension__({                                              \
-    auto try_result_ = (expression);                           \
-    if (!try_result_) return std::move(try_result_).error();   \
-    std::move(try_result_).value();                            \
+#define TRY(expression)                                      \
+  __extension__({                                            \
+    auto try_result_ = (expression);                         \
+    if (!try_result_) return std::move(try_result_).error(); \
+    std::move(try_result_).value();                          \
   })
 
 // Our own bug if false: stays in release, prints, aborts. Never for input.
-#define CHECK(claim) \
-  ((claim) ? void() : ::millrace::base::check_failed(#claim, __FILE__, __LINE__))
+#define CHECK(claim) ((claim) ? void() : ::millrace::base::check_failed(#claim, __FILE__, __LINE__))

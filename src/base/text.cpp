@@ -90,8 +90,12 @@ std::string printable(std::string_view bytes, std::size_t bytes_max) {
   return at < bytes.size() ? out + "..." : out;
 }
 
-std::string sql_string(std::string_view text) { return doubled(text, '\''); }
-std::string sql_name(std::string_view name) { return doubled(name, '"'); }
+std::string sql_string(std::string_view text) {
+  return doubled(text, '\'');
+}
+std::string sql_name(std::string_view name) {
+  return doubled(name, '"');
+}
 
 std::string join(std::span<const std::string> parts, std::string_view separator) {
   return fmt::format("{}", fmt::join(parts, separator));
@@ -105,9 +109,8 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 bool is_utf8(std::string_view bytes) {

@@ -31,8 +31,8 @@ constexpr double kDurationMax = 1000.0 * 366 * 86'400e6;
 // Takes a decimal number off the front of `text`.
 bool take_number(std::string_view& text, double& number) {
   if (text.empty() || text.front() < '0' || text.front() > '9') return false;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                      std::chars_format::fixed);
+  auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (error != std::errc{}) return false;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return true;
@@ -78,7 +78,8 @@ Result<std::chrono::microseconds> parse_duration(std::string_view text) {
     rest.remove_prefix(found->name.size());
   }
   if (!is_good || !rest.empty() || total > kDurationMax) {
-    return Error{Code::Invalid, fmt::format("'{}' is not a duration like 500ms, 10s, 5m or 24h", text)};
+    return Error{Code::Invalid,
+                 fmt::format("'{}' is not a duration like 500ms, 10s, 5m or 24h", text)};
   }
   return std::chrono::microseconds(std::llround(total));
 }

@@ -10,9 +10,15 @@
 namespace millrace::base {
 
 inline namespace literals {
-constexpr std::uint64_t operator""_KiB(unsigned long long count) { return count << 10; }
-constexpr std::uint64_t operator""_MiB(unsigned long long count) { return count << 20; }
-constexpr std::uint64_t operator""_GiB(unsigned long long count) { return count << 30; }
+constexpr std::uint64_t operator""_KiB(unsigned long long count) {
+  return count << 10;
+}
+constexpr std::uint64_t operator""_MiB(unsigned long long count) {
+  return count << 20;
+}
+constexpr std::uint64_t operator""_GiB(unsigned long long count) {
+  return count << 30;
+}
 }  // namespace literals
 
 /// Reads `128MB`, `1GiB`, `512`, `1.5KB`. Decimal units are powers of 1000, binary ones of 1024.

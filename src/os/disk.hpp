@@ -22,7 +22,8 @@ class File {
   virtual ~File() = default;
 
   /// Writes all of `bytes` at the end.
-  /// Errors  Exhausted: the disk is full (some bytes may have been written). Unavailable: any other.
+  /// Errors  Exhausted: the disk is full (some bytes may have been written). Unavailable: any
+  /// other.
   virtual base::Result<void> append(std::string_view bytes) = 0;
 
   /// Reads up to `size` bytes at `offset` into `into`; fewer only at the file's end.

@@ -87,12 +87,13 @@ class RealFile final : public File {
 };
 
 FileInfo info_of(const Path& path, const struct ::stat& state) {
-  const auto modified = std::chrono::seconds(state.st_mtim.tv_sec) +
-                        std::chrono::nanoseconds(state.st_mtim.tv_nsec);
-  return {.name = path.filename().string(),
-          .size = static_cast<std::uint64_t>(state.st_size),
-          .modified_at = base::Time(std::chrono::duration_cast<std::chrono::microseconds>(modified)),
-          .is_directory = S_ISDIR(state.st_mode)};
+  const auto modified =
+      std::chrono::seconds(state.st_mtim.tv_sec) + std::chrono::nanoseconds(state.st_mtim.tv_nsec);
+  return {
+      .name = path.filename().string(),
+      .size = static_cast<std::uint64_t>(state.st_size),
+      .modified_at = base::Time(std::chrono::duration_cast<std::chrono::microseconds>(modified)),
+      .is_directory = S_ISDIR(state.st_mode)};
 }
 
 Result<void> sync_path(const Path& path, int flags) {
@@ -122,7 +123,7 @@ Result<std::unique_ptr<File>> RealDisk::open(const Path& path, OpenMode mode) {
   if (mode == OpenMode::CreateNew) flags |= O_RDWR | O_CREAT | O_EXCL;
   const int number = ::open(path.c_str(), flags, 0644);
   if (number < 0) return error_from_errno(errno, "open", path);
-  struct ::stat state {};
+  struct ::stat state{};
   if (::fstat(number, &state) != 0) {
     const int cause = errno;
     ::close(number);
@@ -179,19 +180,21 @@ Result<void> RealDisk::make_directories(const Path& directory) {
 }
 
 Result<std::optional<FileInfo>> RealDisk::stat(const Path& path) {
-  struct ::stat state {};
+  struct ::stat state{};
   if (::stat(path.c_str(), &state) == 0) return std::optional(info_of(path, state));
   if (errno == ENOENT || errno == ENOTDIR) return std::optional<FileInfo>();
   return error_from_errno(errno, "stat", path);
 }
 
-Result<void> RealDisk::sync_file(const Path& path) { return sync_path(path, O_RDONLY); }
+Result<void> RealDisk::sync_file(const Path& path) {
+  return sync_path(path, O_RDONLY);
+}
 Result<void> RealDisk::sync_directory(const Path& directory) {
   return sync_path(directory.empty() ? Path(".") : directory, O_RDONLY | O_DIRECTORY);
 }
 
 Result<std::uint64_t> RealDisk::space_free(const Path& path) {
-  struct ::statvfs state {};
+  struct ::statvfs state{};
   if (::statvfs(path.c_str(), &state) != 0) return error_from_errno(errno, "statvfs", path);
   return std::uint64_t{state.f_bavail} * state.f_frsize;
 }

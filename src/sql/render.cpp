@@ -1,0 +1,297 @@
+#include "sql/render.hpp"
+
+#include <date/date.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/clock.hpp"
+#include "base/text.hpp"
+
+namespace millrace::sql {
+namespace {
+
+using std::chrono::microseconds;
+
+Int128 wide(duckdb_hugeint value) {
+  return (static_cast<Int128>(value.upper) << 64) | value.lower;
+}
+
+std::string integer_text(Int128 value) {
+  return decimal_text(value, 0);
+}
+
+std::string uuid_text(duckdb_hugeint value) {
+  // DuckDB flips the top bit, so that signed order is the order of the text.
+  const auto upper = static_cast<std::uint64_t>(value.upper) ^ (std::uint64_t{1} << 63);
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", upper >> 32, (upper >> 16) & 0xFFFF,
+                     upper & 0xFFFF, value.lower >> 48, value.lower & 0xFFFF'FFFF'FFFFULL);
+}
+
+std::string date_text(std::int32_t days) {
+  return date::format("%F", date::sys_days(date::days(days)));
+}
+
+std::string time_text(std::int64_t micros) {
+  return date::format("%T", microseconds(micros));
+}
+
+std::string timestamp_text(std::int64_t micros) {
+  return date::format("%F %T", base::Time(microseconds(micros)));
+}
+
+std::string interval_text(const duckdb_interval& value) {
+  return fmt::format("{} months {} days {}", value.months, value.days, time_text(value.micros));
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = (group << 8) | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += k <= count ? kDigits[(group >> (18 - 6 * k)) & 63] : '=';
+    }
+  }
+  return out;
+}
+
+bool is_bare_number(duckdb_type id) {
+  switch (id) {
+    case DUCKDB_TYPE_TINYINT:
+    case DUCKDB_TYPE_SMALLINT:
+    case DUCKDB_TYPE_INTEGER:
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_UTINYINT:
+    case DUCKDB_TYPE_USMALLINT:
+    case DUCKDB_TYPE_UINTEGER:
+    case DUCKDB_TYPE_UBIGINT:
+    case DUCKDB_TYPE_HUGEINT:
+    case DUCKDB_TYPE_DECIMAL:
+    case DUCKDB_TYPE_BOOLEAN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool has_children(duckdb_type id) {
+  return id == DUCKDB_TYPE_LIST || id == DUCKDB_TYPE_STRUCT || id == DUCKDB_TYPE_MAP ||
+         id == DUCKDB_TYPE_ARRAY;
+}
+
+}  // namespace
+
+Renderer::Renderer(const Type& type) : type_(type), id_(type.id()) {
+  if (id_ == DUCKDB_TYPE_DECIMAL) {
+    storage_ = duckdb_decimal_internal_type(type.handle());
+    scale_ = type.decimal_scale();
+  } else if (id_ == DUCKDB_TYPE_LIST || id_ == DUCKDB_TYPE_ARRAY) {
+    children_.emplace_back(type.element());
+  } else if (id_ == DUCKDB_TYPE_MAP) {
+    children_.emplace_back(
+        Type::structure({{"key", Type(duckdb_map_type_key_type(type.handle()))},
+                         {"value", Type(duckdb_map_type_value_type(type.handle()))}}));
+  } else if (id_ == DUCKDB_TYPE_STRUCT) {
+    for (const auto& [name, field] : type.fields()) {
+      names_.push_back(name);
+      children_.emplace_back(field);
+    }
+  } else if (id_ == DUCKDB_TYPE_ENUM) {
+    storage_ = duckdb_enum_internal_type(type.handle());
+    for (idx_t i = 0; i < duckdb_enum_dictionary_size(type.handle()); ++i) {
+      char* word = duckdb_enum_dictionary_value(type.handle(), i);
+      names_.emplace_back(word);
+      duckdb_free(word);
+    }
+  }
+}
+
+std::string Renderer::text(Vector vector, std::size_t row) const {
+  std::string out;
+  if (!vector.is_null(row)) append_text(vector, row, out);
+  return out;
+}
+
+void Renderer::append_text(Vector v, std::size_t row, std::string& out) const {
+  const auto integer = [&](duckdb_type storage) -> Int128 {
+    switch (storage) {
+      case DUCKDB_TYPE_TINYINT:
+        return v.data<std::int8_t>()[row];
+      case DUCKDB_TYPE_SMALLINT:
+        return v.data<std::int16_t>()[row];
+      case DUCKDB_TYPE_INTEGER:
+        return v.data<std::int32_t>()[row];
+      case DUCKDB_TYPE_BIGINT:
+        return v.data<std::int64_t>()[row];
+      case DUCKDB_TYPE_UTINYINT:
+        return v.data<std::uint8_t>()[row];
+      case DUCKDB_TYPE_USMALLINT:
+        return v.data<std::uint16_t>()[row];
+      case DUCKDB_TYPE_UINTEGER:
+        return v.data<std::uint32_t>()[row];
+      case DUCKDB_TYPE_UBIGINT:
+        return static_cast<Int128>(v.data<std::uint64_t>()[row]);
+      default:
+        return wide(v.data<duckdb_hugeint>()[row]);
+    }
+  };
+  switch (id_) {
+    case DUCKDB_TYPE_BOOLEAN:
+      out += v.data<bool>()[row] ? "true" : "false";
+      return;
+    case DUCKDB_TYPE_DECIMAL:
+      out += decimal_text(integer(storage_), scale_);
+      return;
+    case DUCKDB_TYPE_ENUM:
+      out += names_[static_cast<std::size_t>(integer(storage_))];
+      return;
+    case DUCKDB_TYPE_FLOAT:
+      out += fmt::format("{}", v.data<float>()[row]);
+      return;
+    case DUCKDB_TYPE_DOUBLE:
+      out += fmt::format("{}", v.data<double>()[row]);
+      return;
+    case DUCKDB_TYPE_DATE:
+      out += date_text(v.data<std::int32_t>()[row]);
+      return;
+    case DUCKDB_TYPE_TIME:
+      out += time_text(v.data<std::int64_t>()[row]);
+      return;
+    case DUCKDB_TYPE_TIMESTAMP:
+      out += timestamp_text(v.data<std::int64_t>()[row]);
+      return;
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      out += base::format_time(base::Time(microseconds(v.data<std::int64_t>()[row])));
+      return;
+    case DUCKDB_TYPE_INTERVAL:
+      out += interval_text(v.data<duckdb_interval>()[row]);
+      return;
+    case DUCKDB_TYPE_UUID:
+      out += uuid_text(v.data<duckdb_hugeint>()[row]);
+      return;
+    case DUCKDB_TYPE_VARCHAR:
+      out += v.text(row);
+      return;
+    case DUCKDB_TYPE_BLOB:
+      out += base::printable(v.text(row), v.text(row).size());
+      return;
+    case DUCKDB_TYPE_LIST:
+    case DUCKDB_TYPE_ARRAY:
+    case DUCKDB_TYPE_MAP:
+    case DUCKDB_TYPE_STRUCT:
+      append_children(v, row, false, out);
+      return;
+    case DUCKDB_TYPE_TINYINT:
+    case DUCKDB_TYPE_SMALLINT:
+    case DUCKDB_TYPE_INTEGER:
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_UTINYINT:
+    case DUCKDB_TYPE_USMALLINT:
+    case DUCKDB_TYPE_UINTEGER:
+    case DUCKDB_TYPE_UBIGINT:
+    case DUCKDB_TYPE_HUGEINT:
+      out += integer_text(integer(id_));
+      return;
+    // Rare kinds: the caller casts them to VARCHAR in its SQL.
+    default:
+      out += "?";
+      return;
+  }
+}
+
+void Renderer::append_json(Vector v, std::size_t row, std::string& out) const {
+  if (v.is_null(row)) {
+    out += "null";
+  } else if (is_bare_number(id_)) {
+    append_text(v, row, out);
+  } else if (id_ == DUCKDB_TYPE_FLOAT || id_ == DUCKDB_TYPE_DOUBLE) {
+    const double value =
+        id_ == DUCKDB_TYPE_FLOAT ? double{v.data<float>()[row]} : v.data<double>()[row];
+    std::isfinite(value) ? append_text(v, row, out) : void(out += "null");
+  } else if (has_children(id_)) {
+    append_children(v, row, true, out);
+  } else if (id_ == DUCKDB_TYPE_BLOB) {
+    append_json_string(base64(v.text(row)), out);
+  } else if (type_.is_json()) {
+    out += v.text(row);
+  } else {
+    append_json_string(text(v, row), out);
+  }
+}
+
+void Renderer::append_children(Vector v, std::size_t row, bool is_json, std::string& out) const {
+  const auto append = [&](const Renderer& child, Vector values, std::size_t at) {
+    if (is_json) {
+      child.append_json(values, at, out);
+    } else {
+      out += values.is_null(at) ? "NULL" : child.text(values, at);
+    }
+  };
+  if (id_ == DUCKDB_TYPE_STRUCT) {
+    out += '{';
+    for (std::size_t i = 0; i < children_.size(); ++i) {
+      if (i > 0) out += is_json ? "," : ", ";
+      is_json ? append_json_string(names_[i], out) : void(out += "'" + names_[i] + "'");
+      out += is_json ? ":" : ": ";
+      append(children_[i], v.field(i), row);
+    }
+    out += '}';
+    return;
+  }
+  const bool is_array = id_ == DUCKDB_TYPE_ARRAY;
+  const std::size_t size = is_array ? duckdb_array_type_array_size(type_.handle()) : 0;
+  const auto entry =
+      is_array ? duckdb_list_entry{row * size, size} : v.data<duckdb_list_entry>()[row];
+  const Vector values =
+      is_array ? Vector(duckdb_array_vector_get_child(v.handle())) : v.list_child();
+  out += '[';
+  for (std::size_t i = 0; i < entry.length; ++i) {
+    if (i > 0) out += is_json ? "," : ", ";
+    append(children_[0], values, entry.offset + i);
+  }
+  out += ']';
+}
+
+void append_json_string(std::string_view text, std::string& out) {
+  const bool is_clean = base::is_utf8(text);
+  out += '"';
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += text[i];
+    } else if (c < 0x20) {
+      c == '\n' ? out += "\\n" : c == '\t' ? out += "\\t" : out += fmt::format("\\u{:04x}", c);
+    } else if (c >= 0x80 && !is_clean) {
+      out += "\xEF\xBF\xBD";
+    } else {
+      out += text[i];
+    }
+  }
+  out += '"';
+}
+
+std::string decimal_text(Int128 value, std::uint8_t scale) {
+  const bool is_negative = value < 0;
+  auto rest = is_negative ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
+  std::string digits;
+  do {
+    digits += static_cast<char>('0' + static_cast<int>(rest % 10));
+    rest /= 10;
+  } while (rest != 0);
+  while (digits.size() <= scale) digits += '0';
+  std::string out = is_negative ? "-" : "";
+  for (std::size_t i = digits.size(); i-- > 0;) {
+    out += digits[i];
+    if (i == scale && scale > 0) out += '.';
+  }
+  return out;
+}
+
+}  // namespace millrace::sql
