@@ -5,6 +5,8 @@
 
 #include <string_view>
 
+#include "base/text.hpp"
+
 namespace millrace::base {
 namespace {
 
@@ -42,8 +44,8 @@ bool take_offset(std::string_view& rest, std::chrono::minutes& offset) {
   const int sign = take(rest, "+") ? 1 : take(rest, "-") ? -1 : 0;
   int hours = 0, minutes = 0;
   if (sign == 0 || !take_digits(rest, 2, hours)) return false;
-  (void)take(rest, ":");
-  if (!rest.empty() && !take_digits(rest, 2, minutes)) return false;
+  const bool has_minutes = take(rest, ":") || !rest.empty();
+  if (has_minutes && !take_digits(rest, 2, minutes)) return false;
   offset = std::chrono::minutes(sign * (hours * 60 + minutes));
   return hours <= 18 && minutes < 60;
 }
@@ -81,12 +83,12 @@ std::string format_time(Time time) {
 
 Result<Time> parse_time(std::string_view text) {
   const Error error{Code::Invalid,
-                    fmt::format("'{}' is not a time like 2026-11-23T08:30:00Z", text)};
+                    fmt::format("'{}' is not a time like 2026-11-23T08:30:00Z", printable(text))};
   std::string_view rest = text;
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
   const bool has_date = take_digits(rest, 4, year) && take(rest, "-") &&
                         take_digits(rest, 2, month) && take(rest, "-") && take_digits(rest, 2, day);
-  const bool has_time = has_date && (take(rest, "T") || take(rest, " ")) &&
+  const bool has_time = has_date && (take(rest, "T") || take(rest, "t") || take(rest, " ")) &&
                         take_digits(rest, 2, hour) && take(rest, ":") &&
                         take_digits(rest, 2, minute) && take(rest, ":") &&
                         take_digits(rest, 2, second);

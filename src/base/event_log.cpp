@@ -62,11 +62,10 @@ std::string json_line(Level level, std::string_view event, std::initializer_list
       {"time", format_time(SystemClock().now())}, {"level", name_of(level)}, {"event", event}};
   for (const auto& field : fields) {
     const std::string name(field.name);
-    if (field.is_text) {
-      line[name] = printable(field.value, kValueBytesMax);
-    } else {
-      line[name] = nlohmann::ordered_json::parse(field.value, nullptr, false);
-    }
+    auto& value = line[name];
+    if (!field.is_text) value = nlohmann::ordered_json::parse(field.value, nullptr, false);
+    // JSON has no nan and no inf: they are written as text.
+    if (field.is_text || value.is_discarded()) value = printable(field.value, kValueBytesMax);
   }
   return line.dump();
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/result.hpp"
+
 namespace millrace::base {
 namespace {
 
@@ -20,6 +22,7 @@ std::uint64_t Random::next() {
 }
 
 std::uint64_t Random::below(std::uint64_t bound) {
+  CHECK(bound > 0);
   std::lock_guard lock(mutex_);
   return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(engine_);
 }

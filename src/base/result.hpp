@@ -89,8 +89,8 @@ class [[nodiscard]] Result<void> {
   void value() const {
     if (failed_) check_failed(error_.text().c_str(), "Result::value", 0);
   }
-  const Error& error() const& { return error_; }
-  Error error() && { return std::move(error_); }
+  const Error& error() const& { return failed(), error_; }
+  Error error() && { return failed(), std::move(error_); }
 
   Result context(std::string_view what) && {
     if (failed_) error_.message.insert(0, std::string(what) + ": ");
@@ -98,6 +98,10 @@ class [[nodiscard]] Result<void> {
   }
 
  private:
+  void failed() const {
+    if (!failed_) check_failed("has_error()", "Result::error", 0);
+  }
+
   bool failed_;
   Error error_;
 };

@@ -62,6 +62,8 @@ std::string nearest_word(std::string_view word, std::span<const std::string> wor
   std::string best;
   std::size_t best_distance = distance_max + 1;
   for (const auto& candidate : words) {
+    const std::size_t longer = std::max(word.size(), candidate.size());
+    if (longer - std::min(word.size(), candidate.size()) >= best_distance) continue;
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) best = candidate, best_distance = distance;
   }
@@ -79,7 +81,10 @@ std::string printable(std::string_view bytes, std::size_t bytes_max) {
   while (at < bytes.size() && at < bytes_max) {
     const std::size_t length = utf8_length(bytes, at);
     const auto byte = static_cast<std::uint8_t>(bytes[at]);
-    if (length == 0 || byte < 0x20 || byte == 0x7F) {
+    // U+0080 to U+009F, control characters too: terminals obey U+009B like ESC [.
+    const bool is_c1 =
+        length == 2 && byte == 0xC2 && static_cast<std::uint8_t>(bytes[at + 1]) < 0xA0;
+    if (length == 0 || byte < 0x20 || byte == 0x7F || is_c1) {
       out += fmt::format("\\x{:02x}", byte);
       ++at;
     } else {

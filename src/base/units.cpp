@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+
+#include "base/text.hpp"
 
 namespace millrace::base {
 namespace {
@@ -51,14 +54,16 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
       }
     }
   }
-  return Error{Code::Invalid, fmt::format("'{}' is not a size like 128MB or 1GiB", text)};
+  return Error{Code::Invalid,
+               fmt::format("'{}' is not a size like 128MB or 1GiB", printable(text))};
 }
 
 std::string format_bytes(std::uint64_t bytes) {
   constexpr std::array<const char*, 5> kNames{"B", "KiB", "MiB", "GiB", "TiB"};
   auto size = static_cast<double>(bytes);
   std::size_t unit = 0;
-  while (size >= 1024 && unit + 1 < kNames.size()) size /= 1024, ++unit;
+  // From 1023.95 on one decimal would show 1024.0.
+  while (size >= 1023.95 && unit + 1 < kNames.size()) size /= 1024, ++unit;
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kNames[unit]);
 }
 
@@ -69,17 +74,16 @@ Result<std::chrono::microseconds> parse_duration(std::string_view text) {
   while (is_good && !rest.empty()) {
     double number = 0;
     is_good = take_number(rest, number);
-    const Unit* found = nullptr;
-    for (const auto& unit : kTimeUnits) {
-      if (is_good && !found && rest.starts_with(unit.name)) found = &unit;
-    }
-    if (!found) break;
-    total += number * found->size;
-    rest.remove_prefix(found->name.size());
+    const auto* unit = std::ranges::find_if(
+        kTimeUnits, [&](const Unit& candidate) { return rest.starts_with(candidate.name); });
+    is_good = is_good && unit != kTimeUnits.end();
+    if (!is_good) break;
+    total += number * unit->size;
+    rest.remove_prefix(unit->name.size());
   }
-  if (!is_good || !rest.empty() || total > kDurationMax) {
+  if (!is_good || total > kDurationMax) {
     return Error{Code::Invalid,
-                 fmt::format("'{}' is not a duration like 500ms, 10s, 5m or 24h", text)};
+                 fmt::format("'{}' is not a duration like 500ms, 10s, 5m or 24h", printable(text))};
   }
   return std::chrono::microseconds(std::llround(total));
 }
