@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+
+#include "base/record.hpp"
+#include "base/result.hpp"
+
+namespace millrace::source {
+
+/// A stream in, as a worker reads it. Every connector keeps this contract:
+/// - a position never means another record: a source that was deleted and made anew has another
+///   `incarnation`;
+/// - `read` gives only what would survive a power cut, consecutively, and the same again when asked
+///   again, as long as it is retained;
+/// - the source keeps no memory of who has read what: positions live in the tables.
+/// Threads: safe from any.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  /// Which life of the stream this is, without `/`.
+  virtual const std::string& incarnation() const = 0;
+  virtual int shard_count() const = 0;
+  /// The first position that can still be read.
+  virtual base::Offset oldest(base::ShardId shard) const = 0;
+  /// The position after the last record there is.
+  virtual base::Offset end(base::ShardId shard) const = 0;
+
+  /// The records of `shard` from `from` on.
+  /// Shape   one record at least if there is any, else none; `next` says where to read on.
+  /// Errors  Exhausted: `from` is no longer retained. Corrupt: damaged, with the place.
+  virtual base::Result<base::RecordBatch> read(base::ShardId shard, base::Offset from,
+                                               std::uint64_t bytes_max) = 0;
+
+  /// Waits until some shard has a record at or after its position in `positions`, the time is over,
+  /// or a stop is asked for. True if there is something to read.
+  virtual bool wait_beyond(std::span<const base::Offset> positions,
+                           std::chrono::microseconds timeout, std::stop_token stop) = 0;
+
+  /// Tells that every reader has committed up to `positions`: what lies before may be dropped.
+  virtual base::Result<void> release(std::span<const base::Offset> positions) = 0;
+};
+
+}  // namespace millrace::source
