@@ -1,0 +1,167 @@
+#include "lake/data_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "lake/statistics.hpp"
+#include "sql/render.hpp"
+
+namespace millrace::lake {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+
+bool is_partition_column(const Metadata& metadata, const std::string& name) {
+  return std::ranges::find(metadata.partition_columns, name) != metadata.partition_columns.end();
+}
+
+// What COPY … (RETURN_STATS) answers: the row count and the facts of each column.
+struct Written {
+  std::int64_t record_count = 0;
+  std::map<std::string, ColumnFacts> facts;
+};
+
+ColumnFacts facts_of(sql::Vector entries, std::size_t row) {
+  const auto list = entries.data<duckdb_list_entry>()[row];
+  const sql::Vector pairs = entries.list_child();
+  ColumnFacts facts;
+  for (std::size_t i = list.offset; i < list.offset + list.length; ++i) {
+    if (pairs.field(1).is_null(i)) continue;
+    facts.emplace(pairs.field(0).text(i), pairs.field(1).text(i));
+  }
+  return facts;
+}
+
+Result<Written> read_answer(sql::Rows& rows) {
+  Written written;
+  while (auto chunk = TRY(rows.next())) {
+    for (std::size_t row = 0; row < chunk->row_count(); ++row) {
+      written.record_count +=
+          static_cast<std::int64_t>(chunk->column(1).data<std::uint64_t>()[row]);
+      const auto list = chunk->column(4).data<duckdb_list_entry>()[row];
+      const sql::Vector pairs = chunk->column(4).list_child();
+      for (std::size_t i = list.offset; i < list.offset + list.length; ++i) {
+        written.facts.emplace(pairs.field(0).text(i), facts_of(pairs.field(1), i));
+      }
+    }
+  }
+  return written;
+}
+
+}  // namespace
+
+std::string data_columns(const Metadata& metadata) {
+  std::vector<std::string> names;
+  for (const auto& column : metadata.schema) {
+    if (!is_partition_column(metadata, column.name)) names.push_back(base::sql_name(column.name));
+  }
+  return base::join(names, ", ");
+}
+
+std::string partition_condition(const Metadata& metadata, const PartitionValues& partition) {
+  std::vector<std::string> parts;
+  for (const auto& name : metadata.partition_columns) {
+    const auto value = partition.find(name);
+    const auto column = std::ranges::find(metadata.schema, name, &sql::Column::name);
+    CHECK(value != partition.end() && column != metadata.schema.end());
+    const auto type = column->type.text();
+    // The empty text and NULL are one partition in Delta.
+    parts.push_back(value->second ? fmt::format("{} = CAST({} AS {})", base::sql_name(name),
+                                                base::sql_string(*value->second), type)
+                                  : fmt::format("coalesce(CAST({} AS VARCHAR), '') = ''",
+                                                base::sql_name(name)));
+  }
+  return parts.empty() ? "true" : base::join(parts, " AND ");
+}
+
+Result<std::vector<PartitionValues>> partitions_of(sql::Connection& connection,
+                                                   const Metadata& metadata,
+                                                   const std::string& relation) {
+  if (metadata.partition_columns.empty()) return std::vector<PartitionValues>{{}};
+  std::vector<std::string> columns;
+  for (const auto& name : metadata.partition_columns) {
+    columns.push_back(fmt::format("nullif(CAST({} AS VARCHAR), '')", base::sql_name(name)));
+  }
+  auto rows = TRY(connection.query(
+      fmt::format("SELECT DISTINCT {} FROM {} ORDER BY ALL", base::join(columns, ", "), relation)));
+  std::vector<PartitionValues> found;
+  while (auto chunk = TRY(rows.next())) {
+    for (std::size_t row = 0; row < chunk->row_count(); ++row) {
+      PartitionValues values;
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        const auto vector = chunk->column(i);
+        values[metadata.partition_columns[i]] =
+            vector.is_null(row) ? std::nullopt : std::optional(std::string(vector.text(row)));
+      }
+      found.push_back(std::move(values));
+    }
+  }
+  return found;
+}
+
+Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, const Table& table,
+                                               const std::string& select,
+                                               const PartitionValues& partition,
+                                               const DataFileOptions& options) {
+  const auto& tools = table.tools();
+  const auto metadata = table.snapshot()->metadata;
+  const std::string folder = partition_folder(metadata->partition_columns, partition);
+  const std::string name = folder + "part-" + tools.random.uuid() + ".parquet";
+  const os::Path path = table.root() / name;
+  TRY(os::make_directories_durably(tools.disk, path.parent_path()));
+  const auto write = [&]() -> Result<Written> {
+    auto rows = TRY(connection.query(fmt::format(
+        "COPY ({}) TO {} (FORMAT parquet, COMPRESSION {}, ROW_GROUP_SIZE {}, RETURN_STATS true)",
+        select, base::sql_string(path.string()), options.codec, options.row_group_rows)));
+    auto written = TRY(read_answer(rows));
+    TRY(tools.disk.sync_file(path));
+    TRY(tools.disk.sync_directory(path.parent_path()));
+    return written;
+  };
+  auto written = write();
+  if (!written || written->record_count == 0) {
+    (void)tools.disk.remove(path).has_value();
+    if (!written) return std::move(written).error();
+    return std::optional<AddFile>();
+  }
+  const auto info = TRY(tools.disk.stat(path));
+  if (!info)
+    return Error{Code::Unavailable, "the file that was just written is gone", path.string()};
+  Schema stored;
+  for (const auto& column : metadata->schema) {
+    if (!is_partition_column(*metadata, column.name)) stored.push_back(column);
+  }
+  return std::optional(
+      AddFile{.path = uri_encoded(name),
+              .partition_values = partition,
+              .size = static_cast<std::int64_t>(info->size),
+              .modified_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 info->modified_at.time_since_epoch())
+                                 .count(),
+              .stats = statistics_json(stored, written->record_count, written->facts),
+              .record_count = written->record_count});
+}
+
+Result<std::vector<AddFile>> write_data_files(sql::Connection& connection, const Table& table,
+                                              const std::string& relation,
+                                              const DataFileOptions& options) {
+  const auto metadata = table.snapshot()->metadata;
+  std::vector<AddFile> files;
+  const auto partitions = TRY(partitions_of(connection, *metadata, relation));
+  for (const auto& partition : partitions) {
+    const std::string where =
+        partitions.size() == 1 ? "" : " WHERE " + partition_condition(*metadata, partition);
+    const std::string select =
+        fmt::format("SELECT {} FROM {}{}", data_columns(*metadata), relation, where);
+    if (auto file = TRY(write_data_file(connection, table, select, partition, options))) {
+      files.push_back(std::move(*file));
+    }
+  }
+  return files;
+}
+
+}  // namespace millrace::lake

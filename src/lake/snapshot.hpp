@@ -1,0 +1,43 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/id.hpp"
+#include "lake/actions.hpp"
+#include "os/disk.hpp"
+
+namespace millrace::lake {
+
+/// A table at one version. Never changes; the next version is a new one that shares its files'
+/// entries.
+struct Snapshot {
+  base::TableVersion version{-1};
+  std::int64_t timestamp_ms = 0;
+  Protocol protocol;
+  std::shared_ptr<const Metadata> metadata;
+  std::map<std::string, std::shared_ptr<const AddFile>> files;  ///< by path
+  std::map<std::string, std::int64_t> transactions;             ///< app id -> version
+  std::map<std::string, RemoveFile> tombstones;                 ///< by path
+
+  /// This snapshot after `commit`.
+  std::shared_ptr<const Snapshot> after(const Commit& commit) const;
+
+  std::int64_t record_count() const;  ///< -1 if a file does not say
+  std::int64_t bytes() const;
+  std::optional<std::int64_t> transaction(const std::string& app_id) const;
+  /// The files of one partition.
+  std::vector<std::shared_ptr<const AddFile>> files_of(const PartitionValues& partition) const;
+};
+
+/// SQL, without parentheses, that gives the rows of `files` with all of the table's columns in
+/// their order and types; partition columns come from the folders' names, so that a filter on them
+/// skips whole files.
+std::string scan_sql(const os::Path& root, const Metadata& metadata,
+                     const std::vector<std::shared_ptr<const AddFile>>& files);
+/// The same for all files of a snapshot.
+std::string scan_sql(const os::Path& root, const Snapshot& snapshot);
+
+}  // namespace millrace::lake

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "base/telemetry.hpp"
+#include "lake/snapshot.hpp"
+#include "os/disk.hpp"
+#include "sql/instance.hpp"
+
+namespace millrace::lake {
+
+/// What a table works with; all must outlive it.
+struct Tools {
+  os::Disk& disk;
+  sql::Instance& engine;  ///< reads and writes checkpoints and data files
+  const base::Clock& clock;
+  base::Random& random;
+  base::Telemetry telemetry;
+};
+
+struct TableOptions {
+  int checkpoint_commits = 20;                ///< a checkpoint every so many commits
+  std::uint64_t checkpoint_bytes = 4U << 20;  ///< or bytes of commit files
+  std::chrono::microseconds log_retention = std::chrono::hours(24 * 30);
+  std::chrono::microseconds deleted_file_retention = std::chrono::hours(24 * 7);
+  int commit_attempts = 30;
+};
+
+/// A change of a table: all of it, or nothing.
+struct Transaction {
+  /// A position that the commit moves, if it stands where we think.
+  struct Position {
+    std::string app_id;
+    std::optional<std::int64_t> expected;  ///< none: must be absent
+    std::int64_t next = 0;
+  };
+
+  std::string operation = "WRITE";
+  std::map<std::string, std::string> parameters;
+  std::vector<AddFile> adds;
+  std::vector<RemoveFile> removes;
+  std::vector<Position> positions;
+  /// Nobody else may have changed these partitions since `read_version`: what replaces a partition.
+  std::vector<PartitionValues> replaced_partitions;
+  base::TableVersion read_version{-1};  ///< what the change was computed from; -1: nothing was read
+  std::string extra = "{}";             ///< a JSON object of ours for the commit's first line
+};
+
+struct Committed {
+  base::TableVersion version;
+  std::shared_ptr<const Snapshot> snapshot;
+};
+
+/// Another writer was there first, in a way that spoils our change.
+struct Conflict {
+  enum class What : std::uint8_t { Position, Partition, Metadata, DeletedFile };
+  What what = What::Position;
+  std::string detail;
+};
+
+/// One Delta table in a folder.
+/// Threads: safe from any; commits of one process go one after the other.
+class Table {
+ public:
+  /// Reads the newest version.
+  /// Errors  NotFound: no table here. Corrupt: a commit is missing or damaged, with its file.
+  ///         Invalid: it needs a feature that we do not have.
+  static base::Result<std::unique_ptr<Table>> open(const os::Path& root, const Tools& tools,
+                                                   const TableOptions& options = {});
+  /// Opens the table, or makes it if there is none; its columns and partitions must be these.
+  static base::Result<std::unique_ptr<Table>> open_or_create(
+      const os::Path& root, const Schema& schema, const std::vector<std::string>& partition_columns,
+      const Tools& tools, const TableOptions& options = {});
+
+  const os::Path& root() const { return root_; }
+  std::shared_ptr<const Snapshot> snapshot() const;
+  /// Looks for versions of other writers first.
+  base::Result<std::shared_ptr<const Snapshot>> refresh();
+
+  /// Puts `transaction` into the log. Its data files must be durable. Races are won by one; the
+  /// loser looks at what came in between and tries again unless it conflicts. Errors  Exhausted:
+  /// disk full. Unavailable: nothing was committed. Unknown: it may have been; `refresh`
+  ///         and compare positions.
+  base::Result<std::variant<Committed, Conflict>> commit(const Transaction& transaction);
+
+  /// The commits after `after`, oldest first, up to the snapshot's.
+  /// Errors  NotFound: some are no longer kept.
+  base::Result<std::vector<Commit>> commits_after(base::TableVersion after) const;
+  /// The newest commits that are still kept, newest first.
+  base::Result<std::vector<CommitInfo>> history(std::size_t count) const;
+
+  /// Writes a checkpoint if one is due, then drops commits that are older than the retention and
+  /// older than `keep_from`.
+  base::Result<void> maintain(base::TableVersion keep_from);
+  base::Result<void> checkpoint();
+
+  const Tools& tools() const { return tools_; }
+  const TableOptions& options() const { return options_; }
+
+ private:
+  Table(os::Path root, const Tools& tools, const TableOptions& options)
+      : root_(std::move(root)), log_(root_ / "_delta_log"), tools_(tools), options_(options) {}
+
+  os::Path commit_path(std::int64_t version) const;
+  base::Result<Commit> read_commit(std::int64_t version) const;
+  base::Result<std::shared_ptr<const Snapshot>> load() const;
+  base::Result<Snapshot> load_checkpoint(const os::Path& path, std::int64_t version) const;
+  base::Result<std::shared_ptr<const Snapshot>> advance(std::shared_ptr<const Snapshot> from) const;
+  base::Result<std::optional<Conflict>> find_conflict(const Transaction& transaction,
+                                                      const Snapshot& now) const;
+  base::Result<Commit> commit_of(const Transaction& transaction, const Snapshot& base) const;
+  base::Result<std::optional<Committed>> try_commit(const Transaction& transaction,
+                                                    const Commit& commit);
+  void publish(std::shared_ptr<const Snapshot> snapshot);
+  base::Result<void> clean_log(base::TableVersion keep_from);
+
+  const os::Path root_;
+  const os::Path log_;
+  const Tools tools_;
+  const TableOptions options_;
+  std::mutex commit_mutex_;  // one commit of this process at a time
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Snapshot> snapshot_;  // Guarded by mutex_.
+  std::int64_t checkpointed_version_ = -1;    // Guarded by mutex_.
+  std::uint64_t bytes_since_checkpoint_ = 0;  // Guarded by mutex_.
+};
+
+}  // namespace millrace::lake
