@@ -82,8 +82,9 @@ std::string format_time(Time time) {
 }
 
 Result<Time> parse_time(std::string_view text) {
-  const Error error{Code::Invalid,
-                    fmt::format("'{}' is not a time like 2026-11-23T08:30:00Z", printable(text))};
+  const auto error = [&] {
+    return Error{Code::Invalid, fmt::format("'{}' is not a time like 2026-11-23T08:30:00Z", text)};
+  };
   std::string_view rest = text;
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
   const bool has_date = take_digits(rest, 4, year) && take(rest, "-") &&
@@ -94,10 +95,10 @@ Result<Time> parse_time(std::string_view text) {
                         take_digits(rest, 2, second);
   const date::year_month_day calendar{date::year(year), date::month(static_cast<unsigned>(month)),
                                       date::day(static_cast<unsigned>(day))};
-  if (!has_time || !calendar.ok() || hour > 23 || minute > 59 || second > 59) return error;
+  if (!has_time || !calendar.ok() || hour > 23 || minute > 59 || second > 59) return error();
   const std::int64_t micros = take(rest, ".") ? take_micros(rest) : 0;
   std::chrono::minutes offset{0};
-  if (micros < 0 || !take_offset(rest, offset) || !rest.empty()) return error;
+  if (micros < 0 || !take_offset(rest, offset) || !rest.empty()) return error();
   return Time(date::sys_days(calendar).time_since_epoch() + std::chrono::hours(hour) +
               std::chrono::minutes(minute) - offset + std::chrono::seconds(second) +
               std::chrono::microseconds(micros));

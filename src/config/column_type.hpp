@@ -14,14 +14,27 @@ struct Column;
 /// A declared type: what a schema may say, and what tables are made of.
 struct ColumnType {
   enum class Kind : std::uint8_t {
-    Varchar, Boolean, TinyInt, SmallInt, Integer, BigInt, Float, Double, Decimal,
-    Date, TimestampTz, Timestamp, Struct, List, Json,
+    Varchar,
+    Boolean,
+    TinyInt,
+    SmallInt,
+    Integer,
+    BigInt,
+    Float,
+    Double,
+    Decimal,
+    Date,
+    TimestampTz,
+    Timestamp,
+    Struct,
+    List,
+    Json,
   };
 
   Kind kind = Kind::Varchar;
-  std::uint8_t precision = 0;     ///< Decimal: 1 to 38
-  std::uint8_t scale = 0;         ///< Decimal: 0 to precision
-  std::vector<Column> fields;     ///< Struct: one at least. List: exactly one, its element
+  std::uint8_t precision = 0;  ///< Decimal: 1 to 38
+  std::uint8_t scale = 0;      ///< Decimal: 0 to precision
+  std::vector<Column> fields;  ///< Struct: one at least. List: exactly one, its element
 
   bool operator==(const ColumnType&) const;
 };
@@ -33,9 +46,8 @@ struct Column {
   bool operator==(const Column&) const = default;
 };
 
-/// Reads `decimal(12,2)`, `timestamptz`, `struct(a varchar, b bigint)`, `varchar[]`, `list(varchar)`;
-/// letter case does not matter.
-/// Errors  Invalid: with the nearest type's name.
+/// Reads `decimal(12,2)`, `timestamptz`, `struct(a varchar, b bigint)`, `varchar[]`,
+/// `list(varchar)`; letter case does not matter. Errors  Invalid: with the nearest type's name.
 base::Result<ColumnType> parse_column_type(std::string_view text);
 
 /// As SQL says it: `DECIMAL(12,2)`, `STRUCT("a" VARCHAR, "b" BIGINT)`, `VARCHAR[]`, `JSON`.

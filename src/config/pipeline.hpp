@@ -23,8 +23,8 @@ struct Place {
 };
 
 /// An SQL text of the file. `place` is where its first character stands and `indent` how many
-/// characters each further line was moved right by YAML, so that an error at a byte of `text` can be
-/// shown at its place in the file.
+/// characters each further line was moved right by YAML, so that an error at a byte of `text` can
+/// be shown at its place in the file.
 struct SqlText {
   std::string text;
   Place place;
@@ -45,15 +45,15 @@ struct EventTime {
 /// The embedded stream.
 struct LogSource {
   int shards = 1;
-  std::string partition_key;                  ///< a column, or empty: spread evenly
-  std::chrono::microseconds retention_time;   ///< older segments go once every reader has them
-  std::uint64_t retention_bytes = 0;          ///< per stream; the log is full above it
+  std::string partition_key;                 ///< a column, or empty: spread evenly
+  std::chrono::microseconds retention_time;  ///< older segments go once every reader has them
+  std::uint64_t retention_bytes = 0;         ///< per stream; the log is full above it
 };
 
 /// Files of one folder, read once each, oldest name first, and watched for new ones.
 struct FilesSource {
-  std::string glob;   ///< absolute, `/data/in/*.ndjson`, also `.gz` and `.zst`
-  bool header = true; ///< CSV: the first line of each file names the columns
+  std::string glob;    ///< absolute, `/data/in/*.ndjson`, also `.gz` and `.zst`
+  bool header = true;  ///< CSV: the first line of each file names the columns
 };
 
 struct Source {
@@ -65,7 +65,7 @@ struct Source {
   UnknownFields unknown_fields = UnknownFields::Ignore;
   std::optional<EventTime> event_time;
   char csv_delimiter = ',';
-  std::string csv_null;       ///< the unquoted text that means NULL, by default the empty one
+  std::string csv_null;  ///< the unquoted text that means NULL, by default the empty one
 };
 
 enum class LookupFormat : std::uint8_t { Csv, Parquet, Json };
@@ -73,10 +73,10 @@ enum class LookupFormat : std::uint8_t { Csv, Parquet, Json };
 struct Lookup {
   std::string name;
   Place place;
-  std::filesystem::path path;   ///< absolute
+  std::filesystem::path path;  ///< absolute
   LookupFormat format = LookupFormat::Csv;
   std::string key;
-  std::chrono::microseconds refresh{0};   ///< 0: never
+  std::chrono::microseconds refresh{0};  ///< 0: never
 };
 
 enum class Otherwise : std::uint8_t { Reject, Warn, Halt };
@@ -108,7 +108,7 @@ struct CommitPolicy {
 struct Table {
   std::string name;
   Place place;
-  std::string from;                ///< a source, or another table of the pipeline
+  std::string from;  ///< a source, or another table of the pipeline
   bool from_is_table = false;
   std::vector<TableLookup> lookups;
   std::optional<Unique> unique;
@@ -126,18 +126,19 @@ struct Reconcile {
 };
 
 struct Retry {
-  int attempts = 3;                         ///< in all
-  std::chrono::microseconds first_wait;     ///< doubles with each further attempt
+  int attempts = 3;                      ///< in all
+  std::chrono::microseconds first_wait;  ///< doubles with each further attempt
 };
 
 struct Job {
   std::string name;
   Place place;
-  std::optional<Cron> at;          ///< none: runs only when asked to
+  std::optional<Cron> at;  ///< none: runs only when asked to
   Each each = Each::None;
-  std::string each_column;         ///< `day` or `hour`
+  std::string each_column;  ///< `day` or `hour`
   SqlText sql;
-  std::vector<std::string> reads;  ///< tables whose change makes every partition stale, not only the same one
+  std::vector<std::string>
+      reads;  ///< tables whose change makes every partition stale, not only the same one
   std::vector<Reconcile> reconcile;
   Retry retry;
 };
@@ -145,14 +146,14 @@ struct Job {
 struct Parameter {
   std::string name;
   ColumnType type;
-  std::optional<std::string> value;   ///< the default; none: it must be given
+  std::optional<std::string> value;  ///< the default; none: it must be given
 };
 
 struct Chart {
   enum class Kind : std::uint8_t { Bar, Line };
   Kind kind = Kind::Bar;
-  std::string value;   ///< the column drawn
-  std::string by;      ///< the column that labels it
+  std::string value;  ///< the column drawn
+  std::string by;     ///< the column that labels it
 };
 
 struct Report {
@@ -178,19 +179,19 @@ struct PipelineTest {
   std::string name;
   Place place;
   std::vector<Given> given;
-  std::optional<std::string> now;   ///< RFC 3339; the fixed clock's time
+  std::optional<std::string> now;  ///< RFC 3339; the fixed clock's time
   std::vector<Expected> expect;
 };
 
 /// A pipeline file that was read and checked, but for its SQL (room `flow` and `batch` check that).
 struct Pipeline {
   std::string name;
-  std::string timezone;             ///< an IANA name
-  std::filesystem::path file;       ///< absolute
+  std::string timezone;        ///< an IANA name
+  std::filesystem::path file;  ///< absolute
   std::vector<Source> sources;
   std::vector<Lookup> lookups;
-  std::vector<Table> tables;        ///< a table comes after the one that it reads
-  std::vector<Job> jobs;            ///< a job comes after the jobs whose tables it reads, once SQL is known
+  std::vector<Table> tables;  ///< a table comes after the one that it reads
+  std::vector<Job> jobs;  ///< a job comes after the jobs whose tables it reads, once SQL is known
   std::vector<Report> reports;
   std::vector<PipelineTest> tests;
 

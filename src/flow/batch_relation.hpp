@@ -8,13 +8,13 @@
 
 namespace millrace::flow {
 
-/// The rows of the micro-batch at hand, as a relation that a prepared statement reads: set before each run.
-/// Threads: one at a time.
+/// The rows of the micro-batch at hand, as a relation that a prepared statement reads: set before
+/// each run. Threads: one at a time.
 class BatchRelation final : public sql::ScanTable {
  public:
   struct Part {
     std::shared_ptr<const sql::Chunk> chunk;
-    std::unique_ptr<sql::Selection> rows;   ///< null: all
+    std::unique_ptr<sql::Selection> rows;  ///< null: all
   };
 
   explicit BatchRelation(std::vector<sql::Column> columns) : columns_(std::move(columns)) {}

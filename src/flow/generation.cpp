@@ -8,15 +8,20 @@ namespace {
 std::uint64_t width_of(duckdb_type id) {
   switch (id) {
     case DUCKDB_TYPE_BOOLEAN:
-    case DUCKDB_TYPE_TINYINT: return 1;
-    case DUCKDB_TYPE_SMALLINT: return 2;
+    case DUCKDB_TYPE_TINYINT:
+      return 1;
+    case DUCKDB_TYPE_SMALLINT:
+      return 2;
     case DUCKDB_TYPE_INTEGER:
     case DUCKDB_TYPE_FLOAT:
-    case DUCKDB_TYPE_DATE: return 4;
+    case DUCKDB_TYPE_DATE:
+      return 4;
     case DUCKDB_TYPE_VARCHAR:
     case DUCKDB_TYPE_BLOB:
-    case DUCKDB_TYPE_LIST: return 16;
-    default: return 8;
+    case DUCKDB_TYPE_LIST:
+      return 16;
+    default:
+      return 8;
   }
 }
 
@@ -61,7 +66,9 @@ class ChunksScan final : public sql::Scan {
     part = {(*chunks_)[at], nullptr};
     return true;
   }
-  std::size_t threads_max() const override { return std::max<std::size_t>(1, chunks_->size() / 16); }
+  std::size_t threads_max() const override {
+    return std::max<std::size_t>(1, chunks_->size() / 16);
+  }
 
  private:
   std::shared_ptr<const Chunks> chunks_;
@@ -134,6 +141,8 @@ ChunksTable::ChunksTable(std::vector<sql::Column> columns, std::shared_ptr<const
   for (const auto& chunk : *chunks_) row_count_ += chunk->row_count();
 }
 
-std::unique_ptr<sql::Scan> ChunksTable::scan() { return std::make_unique<ChunksScan>(chunks_); }
+std::unique_ptr<sql::Scan> ChunksTable::scan() {
+  return std::make_unique<ChunksScan>(chunks_);
+}
 
 }  // namespace millrace::flow

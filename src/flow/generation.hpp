@@ -16,10 +16,10 @@ namespace millrace::flow {
 /// Chunks that never change again: what a query sees of a generation.
 using Chunks = std::vector<std::shared_ptr<const sql::Chunk>>;
 
-/// The hot rows of one coming commit. Rows only come in; a query takes `view()`, which stays as it was.
-/// Small chunks are merged as they come (each row is copied at most log2(2048) times), so that many tiny
-/// micro-batches do not each keep a chunk's memory.
-/// Threads: one adds; `view`, `bytes`, `mark_contained_from` from any.
+/// The hot rows of one coming commit. Rows only come in; a query takes `view()`, which stays as it
+/// was. Small chunks are merged as they come (each row is copied at most log2(2048) times), so that
+/// many tiny micro-batches do not each keep a chunk's memory. Threads: one adds; `view`, `bytes`,
+/// `mark_contained_from` from any.
 class Generation {
  public:
   explicit Generation(std::vector<sql::Column> columns) : columns_(std::move(columns)) {}
@@ -32,18 +32,19 @@ class Generation {
   std::uint64_t bytes() const;
   std::int64_t row_count() const;
 
-  /// Says how to tell that a snapshot contains these rows: it does if for each application id it has at
-  /// least this position. Called before the commit that brings them in; without it none contains them.
+  /// Says how to tell that a snapshot contains these rows: it does if for each application id it
+  /// has at least this position. Called before the commit that brings them in; without it none
+  /// contains them.
   void mark_contained_from(std::map<std::string, std::int64_t> positions);
   bool is_contained_in(const std::map<std::string, std::int64_t>& positions) const;
 
  private:
   const std::vector<sql::Column> columns_;
   mutable std::mutex mutex_;
-  std::shared_ptr<const Chunks> chunks_ = std::make_shared<Chunks>();         // Guarded by mutex_.
-  std::uint64_t bytes_ = 0;                                                   // Guarded by mutex_.
-  std::int64_t row_count_ = 0;                                                // Guarded by mutex_.
-  std::optional<std::map<std::string, std::int64_t>> contained_from_;         // Guarded by mutex_.
+  std::shared_ptr<const Chunks> chunks_ = std::make_shared<Chunks>();  // Guarded by mutex_.
+  std::uint64_t bytes_ = 0;                                            // Guarded by mutex_.
+  std::int64_t row_count_ = 0;                                         // Guarded by mutex_.
+  std::optional<std::map<std::string, std::int64_t>> contained_from_;  // Guarded by mutex_.
 };
 
 /// About how many bytes the rows of `chunk` take in memory.

@@ -10,20 +10,36 @@ namespace {
 
 // Positions in reject_columns().
 enum ColumnIndex : std::size_t {
-  kDay, kRejectedAt, kTable, kSource, kIncarnation, kShardNumber, kOffsetNumber, kReceived, kKey,
-  kStage, kReason, kDetail, kRaw, kReplay, kOutcome,
+  kDay,
+  kRejectedAt,
+  kTable,
+  kSource,
+  kIncarnation,
+  kShardNumber,
+  kOffsetNumber,
+  kReceived,
+  kKey,
+  kStage,
+  kReason,
+  kDetail,
+  kRaw,
+  kReplay,
+  kOutcome,
 };
 
 constexpr std::size_t kDetailBytesMax = 2000;
 
-std::int64_t micros(base::Time time) { return time.time_since_epoch().count(); }
+std::int64_t micros(base::Time time) {
+  return time.time_since_epoch().count();
+}
 
 // A VARCHAR must be UTF-8; what a broken client sent may not be.
 std::string as_utf8(std::string_view bytes) {
   return base::is_utf8(bytes) ? std::string(bytes) : base::printable(bytes, bytes.size());
 }
 
-void fill_row(const sql::Chunk& chunk, std::size_t row, const Reject& reject, const RejectedBy& by) {
+void fill_row(const sql::Chunk& chunk, std::size_t row, const Reject& reject,
+              const RejectedBy& by) {
   const auto day = std::chrono::floor<std::chrono::days>(by.rejected_at);
   chunk.column(kDay).data<std::int32_t>()[row] =
       static_cast<std::int32_t>(day.time_since_epoch().count());
@@ -48,10 +64,14 @@ void fill_row(const sql::Chunk& chunk, std::size_t row, const Reject& reject, co
 
 std::string_view name_of(Stage stage) {
   switch (stage) {
-    case Stage::Decode: return "decode";
-    case Stage::Expect: return "expect";
-    case Stage::Unique: return "unique";
-    case Stage::Sql: return "sql";
+    case Stage::Decode:
+      return "decode";
+    case Stage::Expect:
+      return "expect";
+    case Stage::Unique:
+      return "unique";
+    case Stage::Sql:
+      return "sql";
   }
   return "decode";
 }

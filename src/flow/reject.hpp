@@ -19,8 +19,8 @@ std::string_view name_of(Stage stage);
 /// A record that a table did not take, and why. The views live as long as the micro-batch.
 struct Reject {
   Stage stage = Stage::Decode;
-  std::string reason;      ///< one stable word: `malformed`, an expectation's name, `duplicate`, …
-  std::string detail;      ///< for a person
+  std::string reason;  ///< one stable word: `malformed`, an expectation's name, `duplicate`, …
+  std::string detail;  ///< for a person
   base::ShardId shard;
   base::Record record;
 };
@@ -33,8 +33,9 @@ struct RejectedBy {
   base::Time rejected_at;
 };
 
-/// The columns of the table `_rejects`: one row a rejected record, and one more for each later outcome of
-/// its replay (`replay` and `outcome` set). It is partitioned by `day`, the UTC day of `rejected_at`.
+/// The columns of the table `_rejects`: one row a rejected record, and one more for each later
+/// outcome of its replay (`replay` and `outcome` set). It is partitioned by `day`, the UTC day of
+/// `rejected_at`.
 const std::vector<sql::Column>& reject_columns();
 
 /// Rejects as chunks of `reject_columns()`.

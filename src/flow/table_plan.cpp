@@ -32,7 +32,8 @@ std::vector<std::string> names_of(const std::vector<sql::Column>& columns) {
 std::optional<std::string> storage_problem(const sql::Column& column) {
   const auto text = column.type.text();
   const auto problem = [&](std::string_view mend) {
-    return fmt::format("column '{}' is {}, which a table cannot store; {}", column.name, text, mend);
+    return fmt::format("column '{}' is {}, which a table cannot store; {}", column.name, text,
+                       mend);
   };
   switch (column.type.id()) {
     case DUCKDB_TYPE_TIMESTAMP:
@@ -42,9 +43,11 @@ std::optional<std::string> storage_problem(const sql::Column& column) {
       return problem("say its zone: ts AT TIME ZONE 'UTC' gives a TIMESTAMPTZ");
     case DUCKDB_TYPE_UTINYINT:
     case DUCKDB_TYPE_USMALLINT:
-    case DUCKDB_TYPE_UINTEGER: return problem("cast it to BIGINT");
+    case DUCKDB_TYPE_UINTEGER:
+      return problem("cast it to BIGINT");
     case DUCKDB_TYPE_UBIGINT:
-    case DUCKDB_TYPE_UHUGEINT: return problem("cast it to DECIMAL(38,0)");
+    case DUCKDB_TYPE_UHUGEINT:
+      return problem("cast it to DECIMAL(38,0)");
     case DUCKDB_TYPE_TIME:
     case DUCKDB_TYPE_TIME_TZ:
     case DUCKDB_TYPE_INTERVAL:
@@ -52,7 +55,8 @@ std::optional<std::string> storage_problem(const sql::Column& column) {
     case DUCKDB_TYPE_ENUM:
     case DUCKDB_TYPE_BIT:
     case DUCKDB_TYPE_UNION:
-    case DUCKDB_TYPE_SQLNULL: return problem("cast it to VARCHAR");
+    case DUCKDB_TYPE_SQLNULL:
+      return problem("cast it to VARCHAR");
     case DUCKDB_TYPE_LIST:
       return storage_problem({column.name + " element", column.type.element()});
     case DUCKDB_TYPE_STRUCT:
@@ -60,7 +64,8 @@ std::optional<std::string> storage_problem(const sql::Column& column) {
         if (auto found = storage_problem({column.name + "." + name, type})) return found;
       }
       return std::nullopt;
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -96,10 +101,11 @@ class Planner {
     for (const auto& lookup : table().lookups) {
       const auto column = find_column(input_.columns, lookup.column);
       if (!column) {
-        return Error{Code::Invalid,
-                     fmt::format("'{}' has no column '{}' to look up{}", table().from, lookup.column,
-                                 base::did_you_mean(lookup.column, names_of(input_.columns))),
-                     lookup.place.text()};
+        return Error{
+            Code::Invalid,
+            fmt::format("'{}' has no column '{}' to look up{}", table().from, lookup.column,
+                        base::did_you_mean(lookup.column, names_of(input_.columns))),
+            lookup.place.text()};
       }
       plan_.key_columns.push_back(*column);
     }
@@ -115,8 +121,7 @@ class Planner {
   void check_expectations() {
     std::vector<std::string> parts;
     for (const auto& expectation : table().expectations) {
-      auto checked =
-          check_row_expression(*plan_.connection, expectation.check.text, table().from);
+      auto checked = check_row_expression(*plan_.connection, expectation.check.text, table().from);
       if (!checked) errors_.push_back(placed(checked.error(), expectation.check));
       parts.push_back(fmt::format("CAST(({}\n) AS BOOLEAN)", expectation.check.text));
     }
@@ -183,8 +188,8 @@ class Planner {
     const auto id = plan_.output[*column].type.id();
     if (id != DUCKDB_TYPE_DATE && id != DUCKDB_TYPE_VARCHAR && id != DUCKDB_TYPE_INTEGER) {
       fail(table().place,
-           fmt::format("partition_by: '{}' is {}; a DATE, a VARCHAR or an INTEGER is expected", name,
-                       plan_.output[*column].type.text()));
+           fmt::format("partition_by: '{}' is {}; a DATE, a VARCHAR or an INTEGER is expected",
+                       name, plan_.output[*column].type.text()));
     }
     plan_.partition_columns.push_back(*column);
   }
@@ -207,9 +212,10 @@ class Planner {
       fail(place, fmt::format("{} '{}' is no column of '{}'{}", what, name, table().from,
                               base::did_you_mean(name, names_of(input_.columns))));
     } else if (!out || !(plan_.output[*out].type == input_.columns[*in].type)) {
-      fail(place, fmt::format("{} '{}' must pass through the SQL unchanged, so that it can be read back "
-                              "from the table; add it to the SELECT",
-                              what, name));
+      fail(place,
+           fmt::format("{} '{}' must pass through the SQL unchanged, so that it can be read back "
+                       "from the table; add it to the SELECT",
+                       what, name));
     }
     return out;
   }
@@ -232,7 +238,8 @@ Result<std::shared_ptr<sql::ScanTable>> BatchRelations::find(std::string_view na
 }
 
 std::variant<TablePlan, std::vector<Error>> plan_table(const config::Table& table,
-                                                       const PlanInput& input, sql::Instance& worker,
+                                                       const PlanInput& input,
+                                                       sql::Instance& worker,
                                                        BatchRelations& relations) {
   return Planner(table, input, worker, relations).run();
 }

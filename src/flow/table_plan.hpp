@@ -17,25 +17,26 @@ namespace millrace::flow {
 /// A lookup as a table's plan needs it.
 struct LookupShape {
   std::string name;
-  sql::Type type;   ///< its struct
+  sql::Type type;  ///< its struct
 };
 
 /// A table of the pipeline, ready to run: its statements are prepared and its output columns known.
 /// Threads: one at a time (the connection and the relation are its own).
 struct TablePlan {
   config::Table table;
-  std::vector<sql::Column> input;        ///< of the source or parent table, position columns included
-  std::vector<std::size_t> key_columns;  ///< for each lookup: the input column that it is matched by
-  std::vector<sql::Column> output;       ///< what the table stores
-  std::vector<std::size_t> partition_columns;   ///< in `output`
-  std::optional<std::size_t> unique_column;     ///< in `output`
-  std::optional<std::size_t> event_time_column; ///< in `output`; absent: _received_at counts
-  std::size_t shard_column = 0;          ///< in `output`; offset, row and received_at follow it
-  std::size_t input_shard_column = 0;    ///< in `input`; offset follows it
+  std::vector<sql::Column> input;  ///< of the source or parent table, position columns included
+  std::vector<std::size_t>
+      key_columns;                  ///< for each lookup: the input column that it is matched by
+  std::vector<sql::Column> output;  ///< what the table stores
+  std::vector<std::size_t> partition_columns;    ///< in `output`
+  std::optional<std::size_t> unique_column;      ///< in `output`
+  std::optional<std::size_t> event_time_column;  ///< in `output`; absent: _received_at counts
+  std::size_t shard_column = 0;        ///< in `output`; offset, row and received_at follow it
+  std::size_t input_shard_column = 0;  ///< in `input`; offset follows it
 
   std::unique_ptr<sql::Connection> connection;
-  std::shared_ptr<BatchRelation> relation;      ///< input and lookup columns
-  std::optional<sql::Statement> checks;         ///< a BOOLEAN column for each expectation
+  std::shared_ptr<BatchRelation> relation;  ///< input and lookup columns
+  std::optional<sql::Statement> checks;     ///< a BOOLEAN column for each expectation
   std::optional<sql::Statement> select;
 };
 
@@ -53,9 +54,9 @@ class BatchRelations {
 };
 
 struct PlanInput {
-  std::vector<sql::Column> columns;         ///< of what the table reads from
-  std::vector<LookupShape> lookups;         ///< in the order of the table's lookups
-  std::optional<std::string> event_time;    ///< the source's event time column
+  std::vector<sql::Column> columns;       ///< of what the table reads from
+  std::vector<LookupShape> lookups;       ///< in the order of the table's lookups
+  std::optional<std::string> event_time;  ///< the source's event time column
 };
 
 /// Prepares `table`: checks its expectations and SQL, in all their places, and finds its columns.

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/column_type.hpp"
+#include "sql/render.hpp"
+
+namespace millrace::decode {
+
+/// Why a value does not fit its column.
+struct Misfit {
+  std::string reason;
+  std::string detail;
+};
+/// None: it fits.
+using Fit = std::optional<Misfit>;
+
+/// A decimal number's text as a whole number of units of 10^-scale, exactly.
+/// Shape   `12`, `-0.5`, `1e2`, `1.5E-1`; more digits after the point than `scale` only if they are
+/// zeros. Returns none if it is no number or does not fit `precision` digits; then `is_number` says
+/// which.
+std::optional<sql::Int128> parse_decimal(std::string_view text, std::uint8_t precision,
+                                         std::uint8_t scale, bool& is_number);
+
+/// Writes one column of a chunk, row by row. Knows the memory of the vector it writes to.
+class CellWriter {
+ public:
+  explicit CellWriter(const config::ColumnType& type);
+
+  /// Points the writer at a vector with room for a chunk's rows.
+  void open(sql::Vector vector);
+
+  void put_null(std::size_t row);
+  /// Takes back what a record left in `row` that turned out to be bad.
+  void reset(std::size_t row);
+  /// A value given as text: a CSV field, or a JSON string.
+  Fit put_text(std::size_t row, std::string_view text);
+  /// A number's text, as JSON writes it.
+  Fit put_number(std::size_t row, std::string_view text);
+  Fit put_boolean(std::size_t row, bool value);
+
+  const config::ColumnType& type() const { return type_; }
+  sql::Vector vector() const { return vector_; }
+  /// Of a STRUCT's fields, or a LIST's element.
+  std::vector<CellWriter>& children() { return children_; }
+  Misfit misfit(std::string_view reason, std::string_view found) const;
+
+  /// Makes room for `count` further elements of a LIST; returns where they start.
+  std::uint64_t begin_list(std::size_t count);
+
+ private:
+  Fit put_integer(std::size_t row, std::string_view text);
+  Fit put_decimal(std::size_t row, std::string_view text);
+  Fit put_floating(std::size_t row, std::string_view text);
+
+  config::ColumnType type_;
+  std::string type_text_;
+  duckdb_type storage_ = DUCKDB_TYPE_INVALID;  // of a DECIMAL
+  sql::Vector vector_{nullptr};
+  void* data_ = nullptr;
+  std::vector<CellWriter> children_;
+};
+
+/// Days since 1970-01-01 of `2026-11-20`.
+std::optional<std::int32_t> parse_date(std::string_view text);
+
+}  // namespace millrace::decode

@@ -1,0 +1,164 @@
+#include "decode/decoder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "decode/row_reader.hpp"
+
+namespace millrace::decode {
+namespace {
+
+using Kind = config::ColumnType::Kind;
+
+constexpr const char* kExtra = "_extra";
+
+config::ColumnType plain(Kind kind) {
+  return {.kind = kind};
+}
+
+}  // namespace
+
+sql::Type sql_type(const config::ColumnType& type) {
+  switch (type.kind) {
+    case Kind::Varchar:
+      return sql::Type(DUCKDB_TYPE_VARCHAR);
+    case Kind::Boolean:
+      return sql::Type(DUCKDB_TYPE_BOOLEAN);
+    case Kind::TinyInt:
+      return sql::Type(DUCKDB_TYPE_TINYINT);
+    case Kind::SmallInt:
+      return sql::Type(DUCKDB_TYPE_SMALLINT);
+    case Kind::Integer:
+      return sql::Type(DUCKDB_TYPE_INTEGER);
+    case Kind::BigInt:
+      return sql::Type(DUCKDB_TYPE_BIGINT);
+    case Kind::Float:
+      return sql::Type(DUCKDB_TYPE_FLOAT);
+    case Kind::Double:
+      return sql::Type(DUCKDB_TYPE_DOUBLE);
+    case Kind::Decimal:
+      return sql::Type::decimal(type.precision, type.scale);
+    case Kind::Date:
+      return sql::Type(DUCKDB_TYPE_DATE);
+    case Kind::TimestampTz:
+      return sql::Type(DUCKDB_TYPE_TIMESTAMP_TZ);
+    case Kind::Timestamp:
+      return sql::Type(DUCKDB_TYPE_TIMESTAMP);
+    case Kind::List:
+      return sql::Type::list(sql_type(type.fields.at(0).type));
+    case Kind::Json:
+      return sql::Type::json();
+    case Kind::Struct:
+      break;
+  }
+  std::vector<std::pair<std::string, sql::Type>> fields;
+  for (const auto& field : type.fields) fields.emplace_back(field.name, sql_type(field.type));
+  return sql::Type::structure(fields);
+}
+
+class Decoder::State {
+ public:
+  explicit State(DecoderOptions options)
+      : options_(std::move(options)),
+        reader_(options_.format == config::Format::Json ? make_json_reader(options_)
+                                                        : make_csv_reader(options_)) {
+    for (std::size_t i = 0; i < options_.schema.size(); ++i) {
+      const auto& column = options_.schema[i];
+      columns_.push_back({column.name, sql_type(column.type)});
+      cells_.emplace_back(column.type);
+      if (column.name == options_.event_time) event_time_ = i;
+    }
+    if (options_.unknown_fields == config::UnknownFields::Keep) {
+      columns_.push_back({kExtra, sql::Type::json()});
+      cells_.emplace_back(plain(Kind::Json));
+    }
+    shard_column_ = columns_.size();
+    columns_.push_back({"_shard", sql::Type(DUCKDB_TYPE_INTEGER)});
+    columns_.push_back({"_offset", sql::Type(DUCKDB_TYPE_BIGINT)});
+    columns_.push_back({"_received_at", sql::Type(DUCKDB_TYPE_TIMESTAMP_TZ)});
+  }
+
+  const std::vector<sql::Column>& columns() const { return columns_; }
+
+  Decoded decode(const base::RecordBatch& batch, base::Time now) {
+    Decoded decoded;
+    latest_ = (now + options_.future_max).time_since_epoch().count();
+    decoded.record_of_row.reserve(batch.records.size());
+    std::optional<sql::Chunk> chunk;
+    std::size_t row = 0;
+    for (std::size_t index = 0; index < batch.records.size(); ++index) {
+      if (!chunk) {
+        chunk.emplace(columns_);
+        open(*chunk);
+      }
+      const auto& record = batch.records[index];
+      if (auto misfit = read(record, row)) {
+        for (auto& cell : cells_) cell.reset(row);
+        decoded.bad.push_back({index, std::move(misfit->reason), std::move(misfit->detail)});
+        continue;
+      }
+      shards_[row] = static_cast<std::int32_t>(batch.shard.value());
+      offsets_[row] = record.offset.value();
+      received_[row] = record.received_at.time_since_epoch().count();
+      decoded.record_of_row.push_back(static_cast<std::uint32_t>(index));
+      if (++row == sql::kChunkRows) finish(decoded, chunk, row);
+    }
+    if (row > 0) finish(decoded, chunk, row);
+    return decoded;
+  }
+
+ private:
+  void open(sql::Chunk& chunk) {
+    for (std::size_t i = 0; i < cells_.size(); ++i) cells_[i].open(chunk.column(i));
+    shards_ = chunk.column(shard_column_).data<std::int32_t>();
+    offsets_ = chunk.column(shard_column_ + 1).data<std::int64_t>();
+    received_ = chunk.column(shard_column_ + 2).data<std::int64_t>();
+  }
+
+  static void finish(Decoded& decoded, std::optional<sql::Chunk>& chunk, std::size_t& row) {
+    chunk->set_row_count(row);
+    decoded.chunks.push_back(std::make_shared<const sql::Chunk>(std::move(*chunk)));
+    chunk.reset();
+    row = 0;
+  }
+
+  Fit read(const base::Record& record, std::size_t row) {
+    if (auto misfit = reader_->read(record.bytes, row, cells_)) return misfit;
+    if (!event_time_) return std::nullopt;
+    const auto vector = cells_[*event_time_].vector();
+    const bool is_date = cells_[*event_time_].type().kind == Kind::Date;
+    if (is_date || vector.is_null(row)) return std::nullopt;
+    const std::int64_t time = vector.data<std::int64_t>()[row];
+    if (time <= latest_) return std::nullopt;
+    return Misfit{
+        "from_the_future",
+        fmt::format("field '{}': {} is later than the clock allows; check the sender's clock",
+                    options_.schema[*event_time_].name,
+                    base::format_time(base::Time(std::chrono::microseconds(time))))};
+  }
+
+  const DecoderOptions options_;
+  std::unique_ptr<RowReader> reader_;
+  std::vector<sql::Column> columns_;
+  std::vector<CellWriter> cells_;
+  std::optional<std::size_t> event_time_;
+  std::size_t shard_column_ = 0;
+  std::int64_t latest_ = 0;
+  std::int32_t* shards_ = nullptr;
+  std::int64_t* offsets_ = nullptr;
+  std::int64_t* received_ = nullptr;
+};
+
+Decoder::Decoder(DecoderOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder::~Decoder() = default;
+
+const std::vector<sql::Column>& Decoder::columns() const {
+  return state_->columns();
+}
+Decoded Decoder::decode(const base::RecordBatch& batch, base::Time now) {
+  return state_->decode(batch, now);
+}
+
+}  // namespace millrace::decode

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/record.hpp"
+#include "base/result.hpp"
+#include "config/pipeline.hpp"
+#include "sql/chunk.hpp"
+
+namespace millrace::decode {
+
+struct DecoderOptions {
+  config::Format format = config::Format::Json;
+  std::vector<config::Column> schema;
+  config::UnknownFields unknown_fields = config::UnknownFields::Ignore;
+  std::optional<std::string> event_time;  ///< a column: too far in the future is an error
+  std::chrono::microseconds future_max = std::chrono::minutes(5);
+  char csv_delimiter = ',';
+  std::string csv_null;
+  std::size_t depth_max = 64;
+};
+
+/// A record that does not decode.
+struct BadRecord {
+  std::size_t index = 0;  ///< in the batch's records
+  std::string reason;  ///< one word: `malformed`, `wrong_type`, `out_of_range`, `invalid_utf8`, …
+  std::string detail;  ///< the field, what it was, what was expected
+};
+
+struct Decoded {
+  std::vector<std::shared_ptr<const sql::Chunk>> chunks;  ///< full but for the last
+  std::vector<std::uint32_t> record_of_row;  ///< over all chunks: index in the batch's records
+  std::vector<BadRecord> bad;                ///< in the order of the records
+};
+
+/// Turns records into column chunks. docs/decoding.md says which value becomes what in which type.
+/// Threads: one at a time.
+class Decoder {
+ public:
+  explicit Decoder(DecoderOptions options);
+  Decoder(Decoder&&) noexcept;
+  ~Decoder();
+
+  /// The declared columns, `_extra` if unknown fields are kept, then _shard, _offset, _received_at.
+  const std::vector<sql::Column>& columns() const;
+
+  /// One row for each good record, in their order; how the records were cut into batches changes
+  /// nothing.
+  Decoded decode(const base::RecordBatch& batch, base::Time now);
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+/// The DuckDB type of a declared one.
+sql::Type sql_type(const config::ColumnType& type);
+
+}  // namespace millrace::decode

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "decode/cell.hpp"
+#include "decode/decoder.hpp"
+
+namespace millrace::decode {
+
+/// Reads one record of one format into a row of the declared columns (and of `_extra`, the one
+/// after them, if unknown fields are kept).
+class RowReader {
+ public:
+  virtual ~RowReader() = default;
+  /// On a misfit the row's content is undefined.
+  virtual Fit read(std::string_view record, std::size_t row, std::vector<CellWriter>& cells) = 0;
+};
+
+std::unique_ptr<RowReader> make_json_reader(const DecoderOptions& options);
+std::unique_ptr<RowReader> make_csv_reader(const DecoderOptions& options);
+
+}  // namespace millrace::decode

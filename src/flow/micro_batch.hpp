@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/record.hpp"
+#include "flow/reject.hpp"
+#include "sql/chunk.hpp"
+
+namespace millrace::flow {
+
+/// What was durably there when the worker looked: the records of some shards of one source, decoded
+/// once for all tables that read it.
+struct MicroBatch {
+  std::string source;
+  std::string incarnation;
+  std::vector<base::RecordBatch> batches;                 ///< one per shard at most
+  std::vector<base::Offset> first;                        ///< of each of `batches`: where it starts
+  std::vector<std::shared_ptr<const sql::Chunk>> chunks;  ///< the rows, in the order of the batches
+  std::vector<Reject> undecoded;
+
+  /// The record at a position; null if it is not in the batch.
+  const base::Record* find(base::ShardId shard, base::Offset offset) const;
+};
+
+}  // namespace millrace::flow
