@@ -83,7 +83,8 @@ std::string format_time(Time time) {
 
 Result<Time> parse_time(std::string_view text) {
   const auto error = [&] {
-    return Error{Code::Invalid, fmt::format("'{}' is not a time like 2026-11-23T08:30:00Z", text)};
+    return Error{Code::Invalid,
+                 fmt::format("'{}' is not a time like 2026-11-23T08:30:00Z", printable(text))};
   };
   std::string_view rest = text;
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
