@@ -1,125 +1,25 @@
 #include "decode/cell.hpp"
 
-#include <date/date.h>
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstring>
 #include <limits>
 
-#include "base/clock.hpp"
 #include "base/text.hpp"
 #include "decode/decoder.hpp"
+#include "decode/parse_value.hpp"
 
 namespace millrace::decode {
 namespace {
 
 using Kind = config::ColumnType::Kind;
-using sql::Int128;
 
 constexpr std::size_t kShownBytesMax = 60;
-constexpr int kExponentMax = 1000;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-/// A number's text, taken apart.
-struct Parts {
-  bool is_negative = false;
-  std::string_view whole;
-  std::string_view fraction;
-  int exponent = 0;
-};
-
-std::string_view take_digits(std::string_view& rest) {
-  std::size_t count = 0;
-  while (count < rest.size() && is_digit(rest[count])) ++count;
-  const auto digits = rest.substr(0, count);
-  rest.remove_prefix(count);
-  return digits;
-}
-
-std::optional<Parts> take_apart(std::string_view rest) {
-  Parts parts;
-  if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) {
-    parts.is_negative = rest[0] == '-';
-    rest.remove_prefix(1);
-  }
-  parts.whole = take_digits(rest);
-  if (!rest.empty() && rest[0] == '.') {
-    rest.remove_prefix(1);
-    parts.fraction = take_digits(rest);
-    if (parts.fraction.empty()) return std::nullopt;
-  }
-  if (parts.whole.empty()) return std::nullopt;
-  if (!rest.empty() && (rest[0] == 'e' || rest[0] == 'E')) {
-    rest.remove_prefix(1);
-    if (!rest.empty() && rest[0] == '+') rest.remove_prefix(1);
-    const auto read = std::from_chars(rest.data(), rest.data() + rest.size(), parts.exponent);
-    if (read.ec == std::errc::result_out_of_range) {
-      parts.exponent = rest[0] == '-' ? -kExponentMax - 1 : kExponentMax + 1;
-    } else if (read.ec != std::errc{}) {
-      return std::nullopt;
-    }
-    rest.remove_prefix(static_cast<std::size_t>(read.ptr - rest.data()));
-  }
-  if (!rest.empty()) return std::nullopt;
-  return parts;
-}
-
-Int128 power_of_ten(int exponent) {
-  Int128 power = 1;
-  for (int i = 0; i < exponent; ++i) power *= 10;
-  return power;
-}
+// DuckDB keeps so many bytes of a text in the vector itself.
+constexpr std::size_t kInlineBytesMax = sizeof(duckdb_string_t{}.value.inlined.inlined);
 
 }  // namespace
-
-std::optional<Int128> parse_decimal(std::string_view text, std::uint8_t precision,
-                                    std::uint8_t scale, bool& is_number) {
-  const auto parts = take_apart(text);
-  is_number = parts.has_value();
-  if (!parts) return std::nullopt;
-  const Int128 limit = power_of_ten(precision);
-  // Digits from the left; the one at index i stands for 10^(point - 1 - i) units.
-  const int point = static_cast<int>(parts->whole.size()) + scale +
-                    std::max(-2 * kExponentMax, std::min(parts->exponent, 2 * kExponentMax));
-  const int count = static_cast<int>(parts->whole.size() + parts->fraction.size());
-  Int128 units = 0;
-  for (int i = 0; i < std::max(point, count); ++i) {
-    char c = '0';
-    if (i < count) {
-      const auto index = static_cast<std::size_t>(i);
-      c = index < parts->whole.size() ? parts->whole[index]
-                                      : parts->fraction[index - parts->whole.size()];
-    }
-    if (i >= point) {
-      if (c != '0') return std::nullopt;  // finer than the scale
-      continue;
-    }
-    units = units * 10 + (c - '0');
-    if (units >= limit) return std::nullopt;
-    if (units == 0 && i >= count) break;
-  }
-  return parts->is_negative ? -units : units;
-}
-
-std::optional<std::int32_t> parse_date(std::string_view text) {
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
-  int numbers[3] = {0, 0, 0};
-  const std::size_t starts[3] = {0, 5, 8}, lengths[3] = {4, 2, 2};
-  for (std::size_t i = 0; i < 3; ++i) {
-    for (std::size_t k = starts[i]; k < starts[i] + lengths[i]; ++k) {
-      if (!is_digit(text[k])) return std::nullopt;
-      numbers[i] = numbers[i] * 10 + (text[k] - '0');
-    }
-  }
-  const date::year_month_day day{date::year(numbers[0]),
-                                 date::month(static_cast<unsigned>(numbers[1])),
-                                 date::day(static_cast<unsigned>(numbers[2]))};
-  if (!day.ok()) return std::nullopt;
-  return static_cast<std::int32_t>(date::sys_days(day).time_since_epoch().count());
-}
 
 CellWriter::CellWriter(const config::ColumnType& type)
     : type_(type), type_text_(sql_type(type).text()) {
@@ -190,8 +90,7 @@ Fit CellWriter::put_number(std::size_t row, std::string_view text) {
     case Kind::Double:
       return put_floating(row, text);
     case Kind::Varchar:
-      vector_.set_text(row, text);
-      return std::nullopt;
+      return put_varchar(row, text);
     case Kind::TimestampTz:
     case Kind::Timestamp:
     case Kind::Date: {
@@ -210,36 +109,47 @@ Fit CellWriter::put_text(std::size_t row, std::string_view text) {
   switch (type_.kind) {
     case Kind::Varchar:
     case Kind::Json:
-      vector_.set_text(row, text);
-      return std::nullopt;
+      return put_varchar(row, text);
     case Kind::Boolean:
       if (text == "true" || text == "false") return put_boolean(row, text == "true");
       return misfit("wrong_type", text);
     case Kind::Date: {
       const auto days = parse_date(text);
       if (!days) return misfit("wrong_type", text);
+      if (*days < kDayFirst) return misfit("out_of_range", text);
       static_cast<std::int32_t*>(data_)[row] = *days;
       return std::nullopt;
     }
-    case Kind::TimestampTz: {
-      const auto time = base::parse_time(text);
-      if (!time) return misfit("wrong_type", text);
-      static_cast<std::int64_t*>(data_)[row] = time->time_since_epoch().count();
-      return std::nullopt;
-    }
-    case Kind::Timestamp: {
-      // Without a zone it is read as if it were UTC, which is what TIMESTAMP holds.
-      const auto time = base::parse_time(std::string(text) + "Z");
-      if (!time) return misfit("wrong_type", text);
-      static_cast<std::int64_t*>(data_)[row] = time->time_since_epoch().count();
-      return std::nullopt;
-    }
+    case Kind::TimestampTz:
+      return put_moment(row, parse_moment(text, Zone::Required), text);
+    case Kind::Timestamp:
+      return put_moment(row, parse_moment(text, Zone::Forbidden), text);
     case Kind::Struct:
     case Kind::List:
       return misfit("wrong_type", text);
     default:
       return put_number(row, text);
   }
+}
+
+Fit CellWriter::put_varchar(std::size_t row, std::string_view text) {
+  if (text.size() > kInlineBytesMax) {
+    vector_.set_text(row, text);
+    return std::nullopt;
+  }
+  duckdb_string_t value{};
+  value.value.inlined.length = static_cast<std::uint32_t>(text.size());
+  std::memcpy(value.value.inlined.inlined, text.data(), text.size());
+  static_cast<duckdb_string_t*>(data_)[row] = value;
+  return std::nullopt;
+}
+
+Fit CellWriter::put_moment(std::size_t row, std::optional<std::int64_t> micros,
+                           std::string_view text) {
+  if (!micros) return misfit("wrong_type", text);
+  if (*micros < kMomentFirst || *micros > kMomentLast) return misfit("out_of_range", text);
+  static_cast<std::int64_t*>(data_)[row] = *micros;
+  return std::nullopt;
 }
 
 Fit CellWriter::put_integer(std::size_t row, std::string_view text) {
@@ -291,20 +201,16 @@ Fit CellWriter::put_decimal(std::size_t row, std::string_view text) {
 }
 
 Fit CellWriter::put_floating(std::size_t row, std::string_view text) {
-  if (!take_apart(text)) return misfit("wrong_type", text);
-  double value = 0;
-  if (text[0] == '+') text.remove_prefix(1);
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool is_beyond_float =
-      type_.kind == Kind::Float &&
-      (value > std::numeric_limits<float>::max() || value < std::numeric_limits<float>::lowest());
-  if (read.ec != std::errc{} || is_beyond_float) return misfit("out_of_range", text);
-  if (type_.kind == Kind::Float) {
-    static_cast<float*>(data_)[row] = static_cast<float>(value);
-  } else {
-    static_cast<double*>(data_)[row] = value;
-  }
-  return std::nullopt;
+  // from_chars would also take `nan` and `inf`.
+  if (!is_decimal_number(text)) return misfit("wrong_type", text);
+  const char* const first = text.data() + (text[0] == '+' ? 1 : 0);
+  const auto put = [&]<class T>(T value) -> Fit {
+    const auto read = std::from_chars(first, text.data() + text.size(), value);
+    if (read.ec != std::errc{}) return misfit("out_of_range", text);
+    static_cast<T*>(data_)[row] = value;
+    return std::nullopt;
+  };
+  return type_.kind == Kind::Float ? put(float{}) : put(double{});
 }
 
 }  // namespace millrace::decode

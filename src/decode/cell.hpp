@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "config/column_type.hpp"
-#include "sql/render.hpp"
+#include "sql/chunk.hpp"
 
 namespace millrace::decode {
 
@@ -18,13 +18,6 @@ struct Misfit {
 };
 /// None: it fits.
 using Fit = std::optional<Misfit>;
-
-/// A decimal number's text as a whole number of units of 10^-scale, exactly.
-/// Shape   `12`, `-0.5`, `1e2`, `1.5E-1`; more digits after the point than `scale` only if they are
-/// zeros. Returns none if it is no number or does not fit `precision` digits; then `is_number` says
-/// which.
-std::optional<sql::Int128> parse_decimal(std::string_view text, std::uint8_t precision,
-                                         std::uint8_t scale, bool& is_number);
 
 /// Writes one column of a chunk, row by row. Knows the memory of the vector it writes to.
 class CellWriter {
@@ -53,6 +46,8 @@ class CellWriter {
   std::uint64_t begin_list(std::size_t count);
 
  private:
+  Fit put_varchar(std::size_t row, std::string_view text);
+  Fit put_moment(std::size_t row, std::optional<std::int64_t> micros, std::string_view text);
   Fit put_integer(std::size_t row, std::string_view text);
   Fit put_decimal(std::size_t row, std::string_view text);
   Fit put_floating(std::size_t row, std::string_view text);
@@ -64,8 +59,5 @@ class CellWriter {
   void* data_ = nullptr;
   std::vector<CellWriter> children_;
 };
-
-/// Days since 1970-01-01 of `2026-11-20`.
-std::optional<std::int32_t> parse_date(std::string_view text);
 
 }  // namespace millrace::decode

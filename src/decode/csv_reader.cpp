@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "decode/csv_fields.hpp"
 #include "decode/row_reader.hpp"
@@ -14,18 +16,18 @@ class CsvReader final : public RowReader {
  public:
   explicit CsvReader(const DecoderOptions& options)
       : options_(options), row_(options.csv_delimiter) {
-    // Nested values stand in a field as JSON text.
-    for (const auto& column : options.schema) {
-      DecoderOptions one;
-      one.schema = {column};
-      one.depth_max = options.depth_max;
-      nested_.push_back(is_nested(column.type) ? make_json_reader(one) : nullptr);
+    if (std::ranges::any_of(options.schema, [](const auto& column) { return is_nested(column); })) {
+      nested_ = make_json_value_reader({.depth_max = options.depth_max});
     }
   }
 
   Fit read(std::string_view record, std::size_t row, std::vector<CellWriter>& cells) override {
     if (!simdjson::validate_utf8(record.data(), record.size())) {
       return Misfit{"invalid_utf8", "the record is not UTF-8"};
+    }
+    // What looks like text with NUL bytes is mostly UTF-16.
+    if (const auto at = record.find('\0'); at != std::string_view::npos) {
+      return Misfit{"malformed", fmt::format("not CSV in UTF-8: a NUL at byte {}", at)};
     }
     const std::size_t wrong_at = row_.split(record);
     if (wrong_at != std::string_view::npos) {
@@ -48,8 +50,10 @@ class CsvReader final : public RowReader {
   }
 
  private:
-  static bool is_nested(const config::ColumnType& type) {
-    return type.kind == Kind::Struct || type.kind == Kind::List || type.kind == Kind::Json;
+  // Nested values stand in a field as JSON text.
+  static bool is_nested(const config::Column& column) {
+    return column.type.kind == Kind::Struct || column.type.kind == Kind::List ||
+           column.type.kind == Kind::Json;
   }
 
   Fit read_field(const CsvField& field, std::size_t index, std::size_t row, CellWriter& cell) {
@@ -57,16 +61,13 @@ class CsvReader final : public RowReader {
       cell.put_null(row);
       return std::nullopt;
     }
-    if (!nested_[index]) return cell.put_text(row, field.text);
-    const std::string object =
-        fmt::format("{{\"{}\":{}}}", options_.schema[index].name, field.text);
-    std::vector<CellWriter> one{cell};
-    return nested_[index]->read(object, row, one);
+    if (is_nested(options_.schema[index])) return nested_->read_value(field.text, row, cell);
+    return cell.put_text(row, field.text);
   }
 
   const DecoderOptions options_;
   CsvRow row_;
-  std::vector<std::unique_ptr<RowReader>> nested_;
+  std::unique_ptr<JsonValueReader> nested_;
 };
 
 }  // namespace

@@ -89,6 +89,29 @@ TEST(DecodeJson, KeepsDecimalsExact) {
             "99999999999999999999999999999999999999");
 }
 
+TEST(DecodeJson, KnowsTheEdgesOfTheLongestDecimals) {
+  const std::string nines(38, '9');
+  EXPECT_EQ(json(decimal(38, 0), "-" + nines), "-" + nines);
+  EXPECT_EQ(json(decimal(38, 0), nines + "9"), "!out_of_range");
+  EXPECT_EQ(json(decimal(38, 0), "1" + std::string(38, '0')), "!out_of_range");
+  EXPECT_EQ(json(decimal(38, 0), "340282366920938463463374607431768211456"), "!out_of_range");
+  EXPECT_EQ(json(decimal(38, 38), "0." + nines), "0." + nines);
+  EXPECT_EQ(json(decimal(38, 38), "1"), "!out_of_range");
+  EXPECT_EQ(json(decimal(38, 10), "12345678901234567890.0123456789e7"),
+            "123456789012345678900123456.7890000000");
+  EXPECT_EQ(json(decimal(18, 0), "999999999999999999"), "999999999999999999");
+  EXPECT_EQ(json(decimal(18, 0), "1000000000000000000"), "!out_of_range");
+  EXPECT_EQ(json(decimal(19, 1), "999999999999999999.9"), "999999999999999999.9");
+  EXPECT_EQ(json(decimal(4, 2), "99.99"), "99.99");
+  EXPECT_EQ(json(decimal(4, 2), "100"), "!out_of_range");
+  EXPECT_EQ(json(decimal(4, 2), "-99.994"), "!out_of_range");
+  EXPECT_EQ(json(decimal(4, 2), "\"+1.5\""), "1.50");
+  EXPECT_EQ(json(decimal(4, 2), "\"1.\""), "!wrong_type");
+  EXPECT_EQ(json(decimal(4, 2), "\" 1\""), "!wrong_type");
+  EXPECT_EQ(json(decimal(4, 2), "\"1e\""), "!wrong_type");
+  EXPECT_EQ(json(decimal(4, 2), "\"--1\""), "!wrong_type");
+}
+
 TEST(DecodeJson, KnowsTheRangeOfEachNumber) {
   EXPECT_EQ(json(type(Kind::TinyInt), "127"), "127");
   EXPECT_EQ(json(type(Kind::TinyInt), "128"), "!out_of_range");
@@ -100,7 +123,22 @@ TEST(DecodeJson, KnowsTheRangeOfEachNumber) {
   EXPECT_EQ(json(type(Kind::BigInt), "1.5"), "!out_of_range");
   EXPECT_EQ(json(type(Kind::Double), "1e400"), "!out_of_range");
   EXPECT_EQ(json(type(Kind::Double), "-2.5e3"), "-2500");
+  EXPECT_EQ(json(type(Kind::Double), "1.7976931348623157e308"), "1.7976931348623157e+308");
+  EXPECT_EQ(json(type(Kind::Double), "5e-324"), "5e-324");
+  EXPECT_EQ(json(type(Kind::Double), "1e-400"), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::Float), "1e-60"), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::Double), "\"nan\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::Double), "\"inf\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::Float), "3.4028234e38"), "3.4028235e+38");
   EXPECT_EQ(json(type(Kind::Float), "1e39"), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::Integer), "2147483648"), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::Integer), "-2147483648"), "-2147483648");
+  EXPECT_EQ(json(type(Kind::SmallInt), "-32768"), "-32768");
+  EXPECT_EQ(json(type(Kind::BigInt), "-9223372036854775808"), "-9223372036854775808");
+  EXPECT_EQ(json(type(Kind::BigInt), "-9223372036854775809"), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::BigInt), "9.2e18"), "9200000000000000000");
+  EXPECT_EQ(json(type(Kind::BigInt), "1e400"), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::BigInt), "\"12x\""), "!wrong_type");
 }
 
 TEST(DecodeJson, ReadsTimesAndDates) {
@@ -116,6 +154,28 @@ TEST(DecodeJson, ReadsTimesAndDates) {
   EXPECT_EQ(json(type(Kind::Date), "\"2028-02-29\""), "\"2028-02-29\"");
   EXPECT_EQ(json(type(Kind::Date), "\"2026-02-29\""), "!wrong_type");
   EXPECT_EQ(json(type(Kind::Date), "\"20261120\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"2026-11-20t12:00:00.5z\""),
+            "\"2026-11-20T12:00:00.500000Z\"");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"2026-11-20T12:00:00.Z\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"2026-11-20T24:00:00Z\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"2026-11-20T12:00:60Z\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"2026-11-2:T12:00:00Z\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::Timestamp), "\"2026-11-20T12:00:00Z\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::Timestamp), "\"" + std::string(100'000, '2') + "\""), "!wrong_type");
+}
+
+TEST(DecodeJson, TakesTheYears1To9999) {
+  EXPECT_EQ(json(type(Kind::Date), "\"0001-01-01\""), "\"0001-01-01\"");
+  EXPECT_EQ(json(type(Kind::Date), "\"9999-12-31\""), "\"9999-12-31\"");
+  EXPECT_EQ(json(type(Kind::Date), "\"0000-12-31\""), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::Date), "\"10000-01-01\""), "!wrong_type");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"0001-01-01T00:00:00Z\""),
+            "\"0001-01-01T00:00:00.000000Z\"");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"0001-01-01T00:00:00+00:01\""), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"9999-12-31T23:59:59.999999Z\""),
+            "\"9999-12-31T23:59:59.999999Z\"");
+  EXPECT_EQ(json(type(Kind::TimestampTz), "\"9999-12-31T23:59:59-00:01\""), "!out_of_range");
+  EXPECT_EQ(json(type(Kind::Timestamp), "\"0000-01-01T00:00:00\""), "!out_of_range");
 }
 
 TEST(DecodeJson, ReadsTextBooleansAndJson) {
@@ -161,6 +221,11 @@ TEST(DecodeJson, RefusesWhatIsNotJson) {
             "!too_deep");
   EXPECT_EQ(bench.row("{\"a\":1,\"a\":2}"), "!duplicate_field");
   EXPECT_EQ(bench.row("{\"b\":\"" + std::string(20'000'000, 'x') + "\",\"a\":3}"), "3");
+  EXPECT_EQ(bench.row("{\"a\":1,\"\\u0061\":2}"), "!duplicate_field");
+  EXPECT_EQ(bench.row("{\"\\x\":1}"), "!malformed");
+  EXPECT_EQ(bench.row(std::string("{\"b\":\"\0\"}", 9)), "!malformed");
+  EXPECT_EQ(bench.row(std::string("{\"a\":1\0}", 8)), "!malformed");
+  EXPECT_EQ(bench.row("\xEF\xBB\xBF{\"a\":1}"), "!malformed");
   EXPECT_EQ(bench.row("{\"\\u0061\":7}"), "7");
   EXPECT_EQ(bench.row("{}"), "null");
 }
@@ -236,6 +301,46 @@ TEST(DecodeJson, SurvivesEveryTruncationAndEveryChangedByte) {
   EXPECT_EQ(bench.rows(variants), alone);
 }
 
+// A blank in front makes a record one for the general reader: both must say the same.
+TEST(DecodeJson, ReadsPlainRecordsAsItReadsAllOthers) {
+  const config::ColumnType list{.kind = Kind::List, .fields = {{"e", type(Kind::BigInt)}}};
+  for (const auto unknown : {config::UnknownFields::Ignore, config::UnknownFields::Keep,
+                             config::UnknownFields::Reject}) {
+    DecodeBench bench({.schema = {{"id", type(Kind::Varchar)},
+                                  {"amount", decimal(12, 2)},
+                                  {"list", list},
+                                  {"ok", type(Kind::Boolean)}},
+                       .unknown_fields = unknown});
+    std::vector<std::string> plain{R"({"id":"o-1","amount":12.5,"ok":true})",
+                                   R"({"id":"o-1","amount":12.5,"ok":true})",
+                                   R"({"amount":-1,"id":"o-000000000000000000000002"})",
+                                   R"({ "id" : "\u00e4" , "amount" : 3 , "ok" : false })",
+                                   R"({"id":"ä","amount":"3.10","ok":null} )",
+                                   R"({"id":null,"list":[1,2],"amount":0})",
+                                   R"({"id":"x","list":null,"amount":0,"more":"y","other":[1]})",
+                                   R"({"id":"x","other":1.5e3,"amount":0,"ok":"true"})",
+                                   R"({"id":"x","other":1.5e3,"amount":0,"ok":"true"})",
+                                   R"({"id":"x","id":"y"})",
+                                   R"({"id":"0123456789012"})",
+                                   "{\"id\":\"\xff\"}",
+                                   "{\"\xff\":1}",
+                                   "{\"id\":\"a\tb\"}",
+                                   R"({"id":12,"amount":1,})",
+                                   R"({"id":12 "amount":1})",
+                                   R"({"id":"12"x})",
+                                   R"({"id":truex})",
+                                   R"({"id":01})",
+                                   R"({"id":"a"}{})",
+                                   R"({"amount":1.234})",
+                                   R"({"idx":"a"})",
+                                   R"({"i":"a"})",
+                                   R"({})"};
+    std::vector<std::string> general;
+    for (const auto& record : plain) general.push_back(" " + record);
+    EXPECT_EQ(bench.rows(plain), bench.rows(general));
+  }
+}
+
 TEST(DecodeCsv, ReadsRowsInTheOrderOfTheSchema) {
   DecodeBench bench(
       {.format = config::Format::Csv,
@@ -251,6 +356,22 @@ TEST(DecodeCsv, ReadsRowsInTheOrderOfTheSchema) {
   EXPECT_EQ(bench.row("a,\"1,"), "!malformed");
   EXPECT_EQ(bench.row("a\xff,1,"), "!invalid_utf8");
   EXPECT_EQ(bench.row("a,x,"), "!wrong_type");
+  EXPECT_EQ(bench.row(std::string("a\0,1,", 5)), "!malformed");
+}
+
+TEST(DecodeCsv, ReadsNestedFieldsAsExactlyOneJsonValue) {
+  DecodeBench bench(
+      {.format = config::Format::Csv,
+       .schema = {{"tags", {.kind = Kind::List, .fields = {{"e", type(Kind::BigInt)}}}}},
+       .csv_delimiter = ';'});
+  EXPECT_EQ(bench.row("[1,2]"), "[1,2]");
+  EXPECT_EQ(bench.row(" null "), "null");
+  for (const std::string row :
+       {"[1],\"b\":2", "[1],[2]", "[1]]", "[1][2]", "[1", "  ", "[1]}", "]["}) {
+    EXPECT_EQ(bench.row(row), "!malformed") << row;
+  }
+  EXPECT_EQ(bench.row("[\"x\"]"), "!malformed");  // a stray quote for CSV
+  EXPECT_EQ(bench.row("7"), "!wrong_type");
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ class KeyReader::State {
   }
 
   std::string_view read_json(std::string_view record) {
-    const std::size_t needed = record.size() + simdjson::SIMDJSON_PADDING;
+    // simdjson compares a key with as many bytes as the name has, also at the end.
+    const std::size_t needed = record.size() + simdjson::SIMDJSON_PADDING + column_.size();
     if (buffer_.size() < needed) buffer_.resize(needed);
     std::memcpy(buffer_.data(), record.data(), record.size());
     ondemand::document document;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -18,7 +19,16 @@ class RowReader {
   virtual Fit read(std::string_view record, std::size_t row, std::vector<CellWriter>& cells) = 0;
 };
 
+/// Reads one JSON value, given as text, into a cell: a CSV field of a nested column.
+class JsonValueReader {
+ public:
+  virtual ~JsonValueReader() = default;
+  /// On a misfit the cell's content is undefined.
+  virtual Fit read_value(std::string_view text, std::size_t row, CellWriter& cell) = 0;
+};
+
 std::unique_ptr<RowReader> make_json_reader(const DecoderOptions& options);
+std::unique_ptr<JsonValueReader> make_json_value_reader(const DecoderOptions& options);
 std::unique_ptr<RowReader> make_csv_reader(const DecoderOptions& options);
 
 }  // namespace millrace::decode

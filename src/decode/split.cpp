@@ -198,13 +198,21 @@ Result<SplitBody> split_json(std::string_view whole, const SplitLimits& limits) 
   return split_lines(whole, body, limits);
 }
 
-std::size_t csv_row_end(std::string_view text, std::size_t from) {
-  bool is_quoted = false;
-  for (std::size_t at = from; at < text.size(); ++at) {
-    if (text[at] == '"') is_quoted = !is_quoted;
-    if (text[at] == '\n' && !is_quoted) return at;
+std::size_t csv_row_end(std::string_view text, std::size_t from, char delimiter) {
+  std::size_t at = from;
+  for (;;) {
+    if (at < text.size() && text[at] == '"') {
+      // Up to the quote that is not doubled.
+      for (++at;; at += 2) {
+        at = text.find('"', at);
+        if (at == std::string_view::npos) return at;
+        if (at + 1 == text.size() || text[at + 1] != '"') break;
+      }
+    }
+    while (at < text.size() && text[at] != delimiter && text[at] != '\n') ++at;
+    if (at == text.size() || text[at] == '\n') return at;
+    ++at;
   }
-  return is_quoted ? std::string_view::npos : text.size();
 }
 
 Result<SplitBody> split_csv(std::string_view whole, const config::Source& source,
@@ -216,7 +224,7 @@ Result<SplitBody> split_csv(std::string_view whole, const config::Source& source
   CsvRow row(source.csv_delimiter);
   std::vector<std::unique_ptr<std::string>> owned;
   for (std::size_t at = 0; at < body.size();) {
-    const std::size_t end = csv_row_end(body, at);
+    const std::size_t end = csv_row_end(body, at, source.csv_delimiter);
     if (end == std::string_view::npos) {
       return Error{Code::Invalid, fmt::format("a quote is never closed in the row at byte {}", at)};
     }

@@ -36,8 +36,9 @@ base::Result<SplitBody> split_json(std::string_view body, const SplitLimits& lim
 base::Result<SplitBody> split_csv(std::string_view body, const config::Source& source,
                                   const SplitLimits& limits);
 
-/// The end of the CSV row that starts at `from` (its line break, or the end of `text`), quotes
-/// respected; npos if a quote stays open.
-std::size_t csv_row_end(std::string_view text, std::size_t from);
+/// The end of the CSV row that starts at `from` (its line break, or the end of `text`); npos if a
+/// quoted field stays open. A quote opens a field only where the field starts: one that stands
+/// astray in a field spoils its own row and not those after it.
+std::size_t csv_row_end(std::string_view text, std::size_t from, char delimiter = ',');
 
 }  // namespace millrace::decode

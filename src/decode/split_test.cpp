@@ -49,10 +49,36 @@ TEST(SplitJson, NamesTheByteWhereABodyCannotBeSplit) {
             "error: the record at byte 2 has 5 bytes; 4 is the limit");
 }
 
+TEST(SplitJson, SplitsOffWhatIsBadByItself) {
+  EXPECT_EQ(json("{\"a\":1\n{\"a\":2}\n"), "<{\"a\":1><{\"a\":2}>");
+  EXPECT_EQ(json("{\"a\":\"\n{\"a\":2}\n"), "<{\"a\":\"><{\"a\":2}>");
+  EXPECT_EQ(json(std::string("{\"a\":\0}\n{}", 10)), std::string("<{\"a\":\0}><{}>", 13));
+  EXPECT_EQ(json("[{\"a\":\"\xff\"},{\"a\":1e400}]"), "<{\"a\":\"\xff\"}><{\"a\":1e400}>");
+  const std::string deep(10'000, '[');
+  EXPECT_EQ(json(deep), "error: the array is not closed: the record at byte 1 has no end");
+}
+
+TEST(SplitJson, RefusesARecordOf20MB) {
+  const std::string record = "{\"a\":\"" + std::string(20'000'000, 'x') + "\"}";
+  EXPECT_EQ(json(record, {.record_bytes_max = 10'000'000}),
+            "error: the record at byte 0 has 20000008 bytes; 10000000 is the limit");
+  EXPECT_EQ(json("[1," + record + "]", {.record_bytes_max = 10'000'000}),
+            "error: the record at byte 3 has 20000008 bytes; 10000000 is the limit");
+}
+
 TEST(SplitCsv, MapsTheHeaderOntoTheSchema) {
   EXPECT_EQ(csv("a,b,c\r\n1,2,3\r\n\"x\ny\",,z\n"), "<1,2,3><\"x\ny\",,z>");
   EXPECT_EQ(csv("c,a\n3,\"1,1\"\n4\n"), "<\"1,1\",,3><4>");
   EXPECT_EQ(csv("a,b,c,d\n1,2,3,4\n"), "<1,2,3>");
+}
+
+TEST(SplitCsv, LeavesAStrayQuoteInItsOwnRow) {
+  EXPECT_EQ(csv("a,b,c\n1,2\",3\n4,5,6\n\"7\"x,8\",9\n1,2,3\n"),
+            "<1,2\",3><4,5,6><\"7\"x,8\",9><1,2,3>");
+  EXPECT_EQ(csv("a,b,c\n1,\"x\"\"\n,\",3\n4,\"\",6"), "<1,\"x\"\"\n,\",3><4,\"\",6>");
+  auto tabs = csv_source();
+  tabs.csv_delimiter = '\t';
+  EXPECT_EQ(csv("a\tb\tc\n1,\"2\t3\t4\n5\t\"6\n\"\t7\n", tabs), "<1,\"2\t3\t4><5\t\"6\n\"\t7>");
 }
 
 TEST(SplitCsv, RefusesWhatItCannotSplit) {
