@@ -84,7 +84,13 @@ Result<std::vector<PartitionValues>> partitions_of(sql::Connection& connection,
   if (metadata.partition_columns.empty()) return std::vector<PartitionValues>{{}};
   std::vector<std::string> columns;
   for (const auto& name : metadata.partition_columns) {
-    columns.push_back(fmt::format("nullif(CAST({} AS VARCHAR), '')", base::sql_name(name)));
+    const auto column = std::ranges::find(metadata.schema, name, &sql::Column::name);
+    CHECK(column != metadata.schema.end());
+    // A time is written as Delta wants it, whatever zone this connection shows times in.
+    columns.push_back(column->type.id() == DUCKDB_TYPE_TIMESTAMP_TZ
+                          ? fmt::format("strftime({} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
+                                        base::sql_name(name))
+                          : fmt::format("nullif(CAST({} AS VARCHAR), '')", base::sql_name(name)));
   }
   auto rows = TRY(connection.query(
       fmt::format("SELECT DISTINCT {} FROM {} ORDER BY ALL", base::join(columns, ", "), relation)));

@@ -73,7 +73,8 @@ std::string scan_sql(const os::Path& root, const Metadata& metadata,
   for (const auto& name : metadata.partition_columns) {
     const auto column = std::ranges::find(metadata.schema, name, &sql::Column::name);
     if (column == metadata.schema.end()) continue;
-    types.push_back(fmt::format("{}: {}", base::sql_string(name), column->type.text()));
+    types.push_back(
+        fmt::format("{}: {}", base::sql_string(name), base::sql_string(column->type.text())));
   }
   const std::string hive =
       types.empty()

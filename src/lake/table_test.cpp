@@ -212,6 +212,30 @@ TEST(LakeTable, DescribesItsFilesTruly) {
   EXPECT_TRUE(change.adds[0].path.starts_with("day=2026-11-20/part-"));
 }
 
+TEST(LakeTable, PartitionsByTimeInUtcWhateverZoneIsShown) {
+  LakeBench bench;
+  ASSERT_TRUE(bench.connection->run("SET TimeZone = 'Asia/Kolkata'").has_value());
+  auto table = std::move(Table::open_or_create(bench.folder.path() / "hourly",
+                                               {{"hour", sql::Type(DUCKDB_TYPE_TIMESTAMP_TZ)},
+                                                {"n", sql::Type(DUCKDB_TYPE_BIGINT)}},
+                                               {"hour"}, bench.tools()))
+                   .value();
+  const auto adds =
+      write_data_files(*bench.connection, *table,
+                       "(SELECT TIMESTAMPTZ '2026-11-20 01:00:00+01' + to_hours(i) AS hour, i AS n "
+                       "FROM range(2) r(i))")
+          .value();
+  ASSERT_TRUE(is_committed(table->commit({.adds = adds}).value()));
+  ASSERT_EQ(adds.size(), 2U);
+  EXPECT_EQ(adds[1].partition_values.at("hour"), "2026-11-20T01:00:00.000000Z");
+  EXPECT_TRUE(adds[1].path.starts_with("hour=2026-11-20T01%253A00%253A00.000000Z/part-"));
+  EXPECT_EQ(bench.connection
+                ->scalar("SELECT n FROM (" + scan_sql(table->root(), *table->snapshot()) +
+                         ") WHERE hour = TIMESTAMPTZ '2026-11-20 01:00:00+00'")
+                .value(),
+            "1");
+}
+
 TEST(LakeActions, EncodesPartitionFoldersTwice) {
   const std::vector<std::string> column{"p"};
   EXPECT_EQ(partition_folder(column, {{"p", "US/East"}}), "p=US%2FEast/");

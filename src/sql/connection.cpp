@@ -4,6 +4,7 @@
 
 #include "sql/error.hpp"
 #include "sql/render.hpp"
+#include "sql/table_names.hpp"
 
 namespace millrace::sql {
 namespace {
@@ -170,17 +171,9 @@ Result<std::size_t> Connection::statement_count(std::string_view sql) {
 }
 
 Result<std::vector<std::string>> Connection::table_names(std::string_view sql) {
-  duckdb_value list = duckdb_get_table_names(handle_, std::string(sql).c_str(), false);
-  if (!list) return Error{Code::Invalid, "the SQL cannot be parsed"};
   std::vector<std::string> names;
-  for (idx_t i = 0; i < duckdb_get_list_size(list); ++i) {
-    duckdb_value item = duckdb_get_list_child(list, i);
-    char* name = duckdb_get_varchar(item);
-    names.emplace_back(name ? name : "");
-    duckdb_free(name);
-    duckdb_destroy_value(&item);
-  }
-  duckdb_destroy_value(&list);
+  auto tables = TRY(tables_of(*this, sql));
+  for (auto& table : tables) names.push_back(std::move(table.name));
   return names;
 }
 

@@ -93,7 +93,8 @@ class Connection {
   base::Result<std::optional<std::string>> scalar(std::string_view sql);
   /// How many statements `sql` holds.
   base::Result<std::size_t> statement_count(std::string_view sql);
-  /// The tables that `sql` names, without those it defines itself (WITH), each once.
+  /// The tables that the SELECT `sql` names, without those it defines itself (WITH), each once; it
+  /// may have parameters. Errors  Invalid: not one SELECT.
   base::Result<std::vector<std::string>> table_names(std::string_view sql);
 
   void interrupt() { duckdb_interrupt(handle_); }

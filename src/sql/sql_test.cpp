@@ -66,6 +66,22 @@ TEST(Sql, BindsParametersByName) {
   EXPECT_EQ(chunk->column(0).data<std::int64_t>()[0], 42);
 }
 
+TEST(Sql, NamesTheTablesThatAStatementReads) {
+  auto instance = open({.is_locked = true});
+  auto connection = instance->connect().value();
+  using Names = std::vector<std::string>;
+  const auto names = [&](const char* text) { return connection.table_names(text).value(); };
+  EXPECT_EQ(names("SELECT a FROM t, main.u, \"Foo\", T WHERE day = $day"),
+            (Names{"t", "u", "Foo"}));
+  EXPECT_EQ(names("WITH t AS (SELECT * FROM t), v AS (FROM t) SELECT * FROM v"), (Names{"t"}));
+  EXPECT_EQ(names("WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT * FROM r, q) FROM r"),
+            (Names{"q"}));
+  EXPECT_EQ(names("SELECT 1 WHERE EXISTS (FROM a) UNION ALL SELECT (SELECT max(x) FROM b)"),
+            (Names{"a", "b"}));
+  EXPECT_EQ(names("FROM (PIVOT p ON a IN (1, 2) USING sum(b))"), (Names{"p"}));
+  EXPECT_EQ(connection.table_names("SELEC 1").error().place, "byte 0");
+}
+
 TEST(Sql, LockedInstanceReadsNoFilesAndKeepsItsSettings) {
   auto instance = open({.is_locked = true});
   auto connection = instance->connect().value();
