@@ -3,7 +3,11 @@
 #include <date/date.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 
 #include "base/clock.hpp"
 #include "base/text.hpp"
@@ -17,8 +21,14 @@ Int128 wide(duckdb_hugeint value) {
   return (static_cast<Int128>(value.upper) << 64) | value.lower;
 }
 
-std::string integer_text(Int128 value) {
-  return decimal_text(value, 0);
+std::string unsigned_text(const duckdb_uhugeint& value) {
+  auto rest = (static_cast<UInt128>(value.upper) << 64) | value.lower;
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(rest % 10)));
+    rest /= 10;
+  } while (rest != 0);
+  return digits;
 }
 
 std::string uuid_text(duckdb_hugeint value) {
@@ -28,37 +38,46 @@ std::string uuid_text(duckdb_hugeint value) {
                      upper & 0xFFFF, value.lower >> 48, value.lower & 0xFFFF'FFFF'FFFFULL);
 }
 
-std::string date_text(std::int32_t days) {
-  return date::format("%F", date::sys_days(date::days(days)));
-}
-
 std::string time_text(std::int64_t micros) {
   return date::format("%T", microseconds(micros));
 }
 
-std::string timestamp_text(std::int64_t micros) {
-  return date::format("%F %T", base::Time(microseconds(micros)));
+// Infinity and its negative are the largest number and its negative, in the type's own unit.
+template <class Count>
+bool is_infinite(Count value) {
+  return value == std::numeric_limits<Count>::max() || value == -std::numeric_limits<Count>::max();
+}
+
+template <class Count>
+std::string infinity_text(Count value) {
+  return value > 0 ? "infinity" : "-infinity";
+}
+
+std::string date_text(std::int32_t days) {
+  if (is_infinite(days)) return infinity_text(days);
+  return date::format("%F", date::sys_days(date::days(days)));
+}
+
+template <class Duration>
+std::string timestamp_text(std::int64_t count) {
+  if (is_infinite(count)) return infinity_text(count);
+  return date::format("%F %T", std::chrono::sys_time<Duration>(Duration(count)));
+}
+
+// `12:30:00+02`, `12:30:00+05:30`
+std::string time_tz_text(const duckdb_time_tz& value) {
+  const auto parts = duckdb_from_time_tz(value);
+  const auto& t = parts.time;
+  const int minutes = std::abs(parts.offset) / 60;
+  std::string out = fmt::format("{:02}:{:02}:{:02}", t.hour, t.min, t.sec);
+  if (t.micros != 0) out += fmt::format(".{:06}", t.micros);
+  out += fmt::format("{}{:02}", parts.offset < 0 ? '-' : '+', minutes / 60);
+  if (minutes % 60 != 0) out += fmt::format(":{:02}", minutes % 60);
+  return out;
 }
 
 std::string interval_text(const duckdb_interval& value) {
   return fmt::format("{} months {} days {}", value.months, value.days, time_text(value.micros));
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = (group << 8) | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += k <= count ? kDigits[(group >> (18 - 6 * k)) & 63] : '=';
-    }
-  }
-  return out;
 }
 
 bool is_bare_number(duckdb_type id) {
@@ -72,11 +91,89 @@ bool is_bare_number(duckdb_type id) {
     case DUCKDB_TYPE_UINTEGER:
     case DUCKDB_TYPE_UBIGINT:
     case DUCKDB_TYPE_HUGEINT:
+    case DUCKDB_TYPE_UHUGEINT:
     case DUCKDB_TYPE_DECIMAL:
     case DUCKDB_TYPE_BOOLEAN:
       return true;
     default:
       return false;
+  }
+}
+
+Int128 integer(duckdb_type storage, Vector v, std::size_t row) {
+  switch (storage) {
+    case DUCKDB_TYPE_TINYINT:
+      return v.data<std::int8_t>()[row];
+    case DUCKDB_TYPE_SMALLINT:
+      return v.data<std::int16_t>()[row];
+    case DUCKDB_TYPE_INTEGER:
+      return v.data<std::int32_t>()[row];
+    case DUCKDB_TYPE_BIGINT:
+      return v.data<std::int64_t>()[row];
+    case DUCKDB_TYPE_UTINYINT:
+      return v.data<std::uint8_t>()[row];
+    case DUCKDB_TYPE_USMALLINT:
+      return v.data<std::uint16_t>()[row];
+    case DUCKDB_TYPE_UINTEGER:
+      return v.data<std::uint32_t>()[row];
+    case DUCKDB_TYPE_UBIGINT:
+      return static_cast<Int128>(v.data<std::uint64_t>()[row]);
+    default:
+      return wide(v.data<duckdb_hugeint>()[row]);
+  }
+}
+
+bool is_time(duckdb_type id) {
+  switch (id) {
+    case DUCKDB_TYPE_DATE:
+    case DUCKDB_TYPE_TIME:
+    case DUCKDB_TYPE_TIME_TZ:
+    case DUCKDB_TYPE_TIMESTAMP:
+    case DUCKDB_TYPE_TIMESTAMP_S:
+    case DUCKDB_TYPE_TIMESTAMP_MS:
+    case DUCKDB_TYPE_TIMESTAMP_NS:
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+    case DUCKDB_TYPE_INTERVAL:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void append_time(duckdb_type id, Vector v, std::size_t row, std::string& out) {
+  if (id == DUCKDB_TYPE_DATE) {
+    out += date_text(v.data<std::int32_t>()[row]);
+    return;
+  }
+  if (id == DUCKDB_TYPE_INTERVAL) {
+    out += interval_text(v.data<duckdb_interval>()[row]);
+    return;
+  }
+  if (id == DUCKDB_TYPE_TIME_TZ) {
+    out += time_tz_text(v.data<duckdb_time_tz>()[row]);
+    return;
+  }
+  const auto count = v.data<std::int64_t>()[row];
+  switch (id) {
+    case DUCKDB_TYPE_TIME:
+      out += time_text(count);
+      return;
+    case DUCKDB_TYPE_TIMESTAMP_S:
+      out += timestamp_text<std::chrono::seconds>(count);
+      return;
+    case DUCKDB_TYPE_TIMESTAMP_MS:
+      out += timestamp_text<std::chrono::milliseconds>(count);
+      return;
+    case DUCKDB_TYPE_TIMESTAMP_NS:
+      out += timestamp_text<std::chrono::nanoseconds>(count);
+      return;
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      out += is_infinite(count) ? infinity_text(count)
+                                : base::format_time(base::Time(microseconds(count)));
+      return;
+    default:
+      out += timestamp_text<microseconds>(count);
+      return;
   }
 }
 
@@ -86,6 +183,30 @@ bool has_children(duckdb_type id) {
 }
 
 }  // namespace
+
+bool can_render(const Type& type) {
+  switch (type.id()) {
+    case DUCKDB_TYPE_LIST:
+    case DUCKDB_TYPE_ARRAY:
+      return can_render(type.element());
+    case DUCKDB_TYPE_MAP:
+      return can_render(Type(duckdb_map_type_key_type(type.handle()))) &&
+             can_render(Type(duckdb_map_type_value_type(type.handle())));
+    case DUCKDB_TYPE_STRUCT: {
+      const auto fields = type.fields();
+      return std::ranges::all_of(fields, [](const auto& f) { return can_render(f.second); });
+    }
+    case DUCKDB_TYPE_UUID:
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_BLOB:
+    case DUCKDB_TYPE_ENUM:
+    case DUCKDB_TYPE_FLOAT:
+    case DUCKDB_TYPE_DOUBLE:
+      return true;
+    default:
+      return is_bare_number(type.id()) || is_time(type.id());
+  }
+}
 
 Renderer::Renderer(const Type& type) : type_(type), id_(type.id()) {
   if (id_ == DUCKDB_TYPE_DECIMAL) {
@@ -119,37 +240,15 @@ std::string Renderer::text(Vector vector, std::size_t row) const {
 }
 
 void Renderer::append_text(Vector v, std::size_t row, std::string& out) const {
-  const auto integer = [&](duckdb_type storage) -> Int128 {
-    switch (storage) {
-      case DUCKDB_TYPE_TINYINT:
-        return v.data<std::int8_t>()[row];
-      case DUCKDB_TYPE_SMALLINT:
-        return v.data<std::int16_t>()[row];
-      case DUCKDB_TYPE_INTEGER:
-        return v.data<std::int32_t>()[row];
-      case DUCKDB_TYPE_BIGINT:
-        return v.data<std::int64_t>()[row];
-      case DUCKDB_TYPE_UTINYINT:
-        return v.data<std::uint8_t>()[row];
-      case DUCKDB_TYPE_USMALLINT:
-        return v.data<std::uint16_t>()[row];
-      case DUCKDB_TYPE_UINTEGER:
-        return v.data<std::uint32_t>()[row];
-      case DUCKDB_TYPE_UBIGINT:
-        return static_cast<Int128>(v.data<std::uint64_t>()[row]);
-      default:
-        return wide(v.data<duckdb_hugeint>()[row]);
-    }
-  };
   switch (id_) {
     case DUCKDB_TYPE_BOOLEAN:
       out += v.data<bool>()[row] ? "true" : "false";
       return;
     case DUCKDB_TYPE_DECIMAL:
-      out += decimal_text(integer(storage_), scale_);
+      out += decimal_text(integer(storage_, v, row), scale_);
       return;
     case DUCKDB_TYPE_ENUM:
-      out += names_[static_cast<std::size_t>(integer(storage_))];
+      out += names_[static_cast<std::size_t>(integer(storage_, v, row))];
       return;
     case DUCKDB_TYPE_FLOAT:
       out += fmt::format("{}", v.data<float>()[row]);
@@ -157,23 +256,11 @@ void Renderer::append_text(Vector v, std::size_t row, std::string& out) const {
     case DUCKDB_TYPE_DOUBLE:
       out += fmt::format("{}", v.data<double>()[row]);
       return;
-    case DUCKDB_TYPE_DATE:
-      out += date_text(v.data<std::int32_t>()[row]);
-      return;
-    case DUCKDB_TYPE_TIME:
-      out += time_text(v.data<std::int64_t>()[row]);
-      return;
-    case DUCKDB_TYPE_TIMESTAMP:
-      out += timestamp_text(v.data<std::int64_t>()[row]);
-      return;
-    case DUCKDB_TYPE_TIMESTAMP_TZ:
-      out += base::format_time(base::Time(microseconds(v.data<std::int64_t>()[row])));
-      return;
-    case DUCKDB_TYPE_INTERVAL:
-      out += interval_text(v.data<duckdb_interval>()[row]);
-      return;
     case DUCKDB_TYPE_UUID:
       out += uuid_text(v.data<duckdb_hugeint>()[row]);
+      return;
+    case DUCKDB_TYPE_UHUGEINT:
+      out += unsigned_text(v.data<duckdb_uhugeint>()[row]);
       return;
     case DUCKDB_TYPE_VARCHAR:
       out += v.text(row);
@@ -187,21 +274,14 @@ void Renderer::append_text(Vector v, std::size_t row, std::string& out) const {
     case DUCKDB_TYPE_STRUCT:
       append_children(v, row, false, out);
       return;
-    case DUCKDB_TYPE_TINYINT:
-    case DUCKDB_TYPE_SMALLINT:
-    case DUCKDB_TYPE_INTEGER:
-    case DUCKDB_TYPE_BIGINT:
-    case DUCKDB_TYPE_UTINYINT:
-    case DUCKDB_TYPE_USMALLINT:
-    case DUCKDB_TYPE_UINTEGER:
-    case DUCKDB_TYPE_UBIGINT:
-    case DUCKDB_TYPE_HUGEINT:
-      out += integer_text(integer(id_));
-      return;
-    // Rare kinds: the caller casts them to VARCHAR in its SQL.
     default:
-      out += "?";
-      return;
+      if (is_bare_number(id_)) {
+        out += decimal_text(integer(id_, v, row), 0);
+      } else if (is_time(id_)) {
+        append_time(id_, v, row, out);
+      } else {
+        out += "?";  // what `can_render` denies
+      }
   }
 }
 
@@ -275,6 +355,23 @@ void append_json_string(std::string_view text, std::string& out) {
     }
   }
   out += '"';
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = (group << 8) | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += k <= count ? kDigits[(group >> (18 - 6 * k)) & 63] : '=';
+    }
+  }
+  return out;
 }
 
 std::string decimal_text(Int128 value, std::uint8_t scale) {

@@ -12,6 +12,10 @@ namespace millrace::sql {
 __extension__ using Int128 = __int128;
 __extension__ using UInt128 = unsigned __int128;
 
+/// True if a Renderer can write values of `type`. Rare kinds (UNION, BIT, VARIANT, …) it cannot:
+/// SQL has to cast them to VARCHAR.
+bool can_render(const Type& type);
+
 /// Writes values of one type for people (as DuckDB's shell and CSV do) and for JSON.
 /// Shape   JSON: numbers up to 2^53 and DECIMAL stay numbers with all digits, BIGINT above too
 /// (readers
@@ -39,6 +43,9 @@ class Renderer {
 
 /// `text` as a JSON string, in quotes. Bytes that are not UTF-8 become U+FFFD.
 void append_json_string(std::string_view text, std::string& out);
+
+/// RFC 4648, section 4, with padding.
+std::string base64(std::string_view bytes);
 
 /// The digits of a 128-bit number of a given scale: `-12.50`.
 std::string decimal_text(Int128 value, std::uint8_t scale);

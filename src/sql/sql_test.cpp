@@ -44,6 +44,31 @@ TEST(Sql, RendersEachTypeAsJson) {
             "\"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" ");
 }
 
+TEST(Sql, RendersTheRarerTimesAndTheLargestNumbers) {
+  auto instance = open();
+  auto connection = instance->connect().value();
+  EXPECT_EQ(
+      json_of(connection,
+              "SELECT TIMESTAMP_S '2026-11-20 12:00:01', TIMESTAMP_MS '2026-11-20 12:00:01.5', "
+              "TIMESTAMP_NS '2026-11-20 12:00:01.000000001', TIMETZ '12:30:00+05:30', "
+              "TIMETZ '12:30:00.5-02'"),
+      "\"2026-11-20 12:00:01\" \"2026-11-20 12:00:01.500\" "
+      "\"2026-11-20 12:00:01.000000001\" \"12:30:00+05:30\" \"12:30:00.500000-02\" ");
+  EXPECT_EQ(json_of(connection,
+                    "SELECT 'infinity'::DATE, '-infinity'::TIMESTAMPTZ, "
+                    "340282366920938463463374607431768211455::UHUGEINT"),
+            "\"infinity\" \"-infinity\" 340282366920938463463374607431768211455 ");
+}
+
+TEST(Sql, SaysWhichTypesItCannotRender) {
+  auto instance = open();
+  auto connection = instance->connect().value();
+  const auto rows = connection.query("SELECT 1::UNION(a INTEGER), [1::BIT], {'a': [1]}").value();
+  EXPECT_FALSE(can_render(rows.columns()[0].type));
+  EXPECT_FALSE(can_render(rows.columns()[1].type));
+  EXPECT_TRUE(can_render(rows.columns()[2].type));
+}
+
 TEST(Sql, SaysWhereInTheSqlAnErrorIs) {
   auto instance = open();
   auto connection = instance->connect().value();
