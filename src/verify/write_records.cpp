@@ -33,7 +33,6 @@ bool wait_until(base::Time time, const base::Clock& clock, const std::stop_token
 }
 
 Result<std::uint64_t> write_records(Generator generator, const WriteOptions& options,
-                                    const Sink& records, const Sink& labels,
                                     const base::Clock& clock, const std::stop_token& stop) {
   const std::uint64_t count = options.count.value_or(std::numeric_limits<std::uint64_t>::max());
   std::string bytes, lines;
@@ -43,16 +42,16 @@ Result<std::uint64_t> write_records(Generator generator, const WriteOptions& opt
   for (; index < count && !stop.stop_requested(); ++index) {
     const bool is_early = options.is_live && generator.due(index) > clock.now();
     if (bytes.size() >= kPieceBytes || lines.size() >= kPieceBytes || is_early) {
-      TRY(flush(lines, labels));
-      TRY(flush(bytes, records));
+      TRY(flush(lines, options.labels));
+      TRY(flush(bytes, options.records));
     }
     if (is_early && !wait_until(generator.due(index), clock, stop)) break;
     generator.write(index, label, bytes);
     bytes += '\n';
-    if (labels) append_line(label, lines);
+    if (options.labels) append_line(label, lines);
   }
-  TRY(flush(lines, labels));
-  TRY(flush(bytes, records));
+  TRY(flush(lines, options.labels));
+  TRY(flush(bytes, options.records));
   return index;
 }
 

@@ -16,16 +16,16 @@ namespace millrace::verify {
 using Sink = std::function<base::Result<void>(std::string_view bytes)>;
 
 struct WriteOptions {
+  Sink records;
+  Sink labels = {};                    ///< none: no labels are wanted
   std::optional<std::uint64_t> count;  ///< none: until the stop token says so
   bool is_live = false;  ///< each record not before it is due; else as fast as `records` takes them
 };
 
-/// Writes records one a line, CSV with its header first, and their labels to `labels` if it is
-/// there. Labels of a piece are written before its records: no record is out there whose truth is
-/// unknown. Returns how many.
+/// Writes records one a line, CSV with its header first, and their labels. Labels of a piece are
+/// written before its records: no record is out there whose truth is unknown. Returns how many.
 /// Errors  those of the sinks. Being stopped is no error.
 base::Result<std::uint64_t> write_records(Generator generator, const WriteOptions& options,
-                                          const Sink& records, const Sink& labels,
                                           const base::Clock& clock,
                                           const std::stop_token& stop = {});
 

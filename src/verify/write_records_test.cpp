@@ -33,7 +33,8 @@ TEST(WriteRecords, WritesRecordsAndLabelsLineByLine) {
   const base::SystemClock clock;
   std::string records, labels, labels_alone;
   const auto count =
-      write_records(generator_of("orders"), {.count = 5'000}, into(records), into(labels), clock);
+      write_records(generator_of("orders"),
+                    {.records = into(records), .labels = into(labels), .count = 5'000}, clock);
   EXPECT_EQ(count.value(), 5'000U);
   EXPECT_EQ(lines_of(records), 5'000);
   EXPECT_EQ(lines_of(labels), 5'000);
@@ -44,7 +45,8 @@ TEST(WriteRecords, WritesRecordsAndLabelsLineByLine) {
 TEST(WriteRecords, CsvBeginsWithItsHeader) {
   const base::SystemClock clock;
   std::string records;
-  ASSERT_TRUE(write_records(generator_of("payments"), {.count = 3}, into(records), {}, clock));
+  ASSERT_TRUE(
+      write_records(generator_of("payments"), {.records = into(records), .count = 3}, clock));
   EXPECT_TRUE(records.starts_with("payment_id,account_id,"));
   EXPECT_EQ(lines_of(records), 4);
 }
@@ -55,8 +57,8 @@ TEST(WriteRecords, StopsWithTheErrorOfItsSink) {
   const Sink full = [](std::string_view) -> Result<void> {
     return Error{Code::Exhausted, "the disk is full"};
   };
-  const auto count =
-      write_records(generator_of("orders"), {.count = 100'000}, full, into(labels), clock);
+  const auto count = write_records(
+      generator_of("orders"), {.records = full, .labels = into(labels), .count = 100'000}, clock);
   ASSERT_FALSE(count);
   EXPECT_EQ(count.error().code, Code::Exhausted);
   // The labels of what may have been written are there.
@@ -72,7 +74,7 @@ TEST(WriteRecords, WithoutACountItGoesOnUntilItIsStopped) {
     return {};
   };
   const auto count =
-      write_records(generator_of("orders"), {}, records, {}, clock, stop.get_token());
+      write_records(generator_of("orders"), {.records = records}, clock, stop.get_token());
   ASSERT_TRUE(count);
   EXPECT_GT(*count, 0U);
 }
@@ -89,7 +91,7 @@ TEST(WriteRecords, LiveOnesDoNotComeBeforeTheyAreDue) {
     last_at = clock.now();
     return {};
   };
-  ASSERT_TRUE(write_records(generator, {.count = 50, .is_live = true}, records, {}, clock));
+  ASSERT_TRUE(write_records(generator, {.records = records, .count = 50, .is_live = true}, clock));
   EXPECT_EQ(lines_of(text), 50);
   EXPECT_GE(last_at, generator.due(49));
 }
