@@ -29,12 +29,12 @@ void DedupeSet::insert(Bucket& bucket, const Entry& entry) {
     bucket.slots.assign(std::max(kSlotsMin, old.size() * 2), Entry{});
     bucket.count = 0;
     for (const auto& moved : old) {
-      if (moved.shard >= 0) insert(bucket, moved);
+      if (moved.shard != kFree) insert(bucket, moved);
     }
   }
   const std::size_t mask = bucket.slots.size() - 1;
   std::size_t at = entry.key.low & mask;
-  while (bucket.slots[at].shard >= 0) at = (at + 1) & mask;
+  while (bucket.slots[at].shard != kFree) at = (at + 1) & mask;
   bucket.slots[at] = entry;
   ++bucket.count;
 }
@@ -42,14 +42,14 @@ void DedupeSet::insert(Bucket& bucket, const Entry& entry) {
 const DedupeSet::Entry* DedupeSet::find(const Bucket& bucket, Key128 key, std::int64_t time) const {
   if (bucket.slots.empty()) return nullptr;
   const std::size_t mask = bucket.slots.size() - 1;
-  for (std::size_t at = key.low & mask; bucket.slots[at].shard >= 0; at = (at + 1) & mask) {
+  for (std::size_t at = key.low & mask; bucket.slots[at].shard != kFree; at = (at + 1) & mask) {
     const Entry& entry = bucket.slots[at];
     if (entry.key == key && std::abs(entry.time - time) <= within_) return &entry;
   }
   return nullptr;
 }
 
-Verdict DedupeSet::claim(Key128 key, base::Time event_time, Claimant claimant) {
+base::Result<Verdict> DedupeSet::claim(Key128 key, base::Time event_time, Claimant claimant) {
   const std::int64_t time = event_time.time_since_epoch().count();
   const std::int64_t own = bucket_of(time);
   for (std::int64_t number = own - 1; number <= own + 1; ++number) {
@@ -72,9 +72,10 @@ void DedupeSet::forget_before(base::Time horizon) {
   }
 }
 
-void DedupeSet::clear() {
+base::Result<void> DedupeSet::clear() {
   buckets_.clear();
   count_ = 0;
+  return {};
 }
 
 std::uint64_t DedupeSet::bytes() const {

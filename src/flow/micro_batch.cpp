@@ -13,4 +13,11 @@ const base::Record* MicroBatch::find(base::ShardId shard, base::Offset offset) c
   return nullptr;
 }
 
+std::optional<base::Time> MicroBatch::newest_event(base::ShardId shard) const {
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    if (batches[i].shard == shard) return newest_events[i];
+  }
+  return std::nullopt;
+}
+
 }  // namespace millrace::flow

@@ -46,18 +46,28 @@ void fill_row(const sql::Chunk& chunk, std::size_t row, const Reject& reject,
   chunk.column(kRejectedAt).data<std::int64_t>()[row] = micros(by.rejected_at);
   chunk.column(kTable).set_text(row, by.table);
   chunk.column(kSource).set_text(row, by.source);
-  chunk.column(kIncarnation).set_text(row, by.incarnation);
-  chunk.column(kShardNumber).data<std::int32_t>()[row] =
-      static_cast<std::int32_t>(reject.shard.value());
-  chunk.column(kOffsetNumber).data<std::int64_t>()[row] = reject.record.offset.value();
+  // A replayed record keeps the position at which it came in first.
+  Origin at{by.incarnation, static_cast<std::int32_t>(reject.shard.value()),
+            reject.record.offset.value(), reject.stage, reject.reason};
+  if (by.replay) {
+    at = by.replay->origins.at(static_cast<std::size_t>(at.offset - by.replay->first));
+  }
+  chunk.column(kIncarnation).set_text(row, at.incarnation);
+  chunk.column(kShardNumber).data<std::int32_t>()[row] = at.shard;
+  chunk.column(kOffsetNumber).data<std::int64_t>()[row] = at.offset;
   chunk.column(kReceived).data<std::int64_t>()[row] = micros(reject.record.received_at);
   chunk.column(kKey).set_text(row, as_utf8(reject.record.partition_key));
   chunk.column(kStage).set_text(row, name_of(reject.stage));
   chunk.column(kReason).set_text(row, reject.reason);
   chunk.column(kDetail).set_text(row, base::printable(reject.detail, kDetailBytesMax));
   chunk.column(kRaw).set_text(row, reject.record.bytes);
-  chunk.column(kReplay).set_null(row);
-  chunk.column(kOutcome).set_null(row);
+  if (!by.replay) {
+    chunk.column(kReplay).set_null(row);
+    chunk.column(kOutcome).set_null(row);
+    return;
+  }
+  chunk.column(kReplay).set_text(row, by.replay->id);
+  chunk.column(kOutcome).set_text(row, reject.outcome.empty() ? "rejected" : reject.outcome);
 }
 
 }  // namespace
@@ -74,6 +84,13 @@ std::string_view name_of(Stage stage) {
       return "sql";
   }
   return "decode";
+}
+
+Stage stage_of(std::string_view name) {
+  for (const auto stage : {Stage::Expect, Stage::Unique, Stage::Sql}) {
+    if (name == name_of(stage)) return stage;
+  }
+  return Stage::Decode;
 }
 
 const std::vector<sql::Column>& reject_columns() {

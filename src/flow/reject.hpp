@@ -15,14 +15,34 @@ namespace millrace::flow {
 /// Where in the way of a record it was rejected.
 enum class Stage : std::uint8_t { Decode, Expect, Unique, Sql };
 std::string_view name_of(Stage stage);
+Stage stage_of(std::string_view name);
 
-/// A record that a table did not take, and why. The views live as long as the micro-batch.
+/// A record that a table did not take, and why; or what became of a reject that was tried again.
+/// The views live as long as the micro-batch.
 struct Reject {
   Stage stage = Stage::Decode;
   std::string reason;  ///< one stable word: `malformed`, an expectation's name, `duplicate`, …
   std::string detail;  ///< for a person
   base::ShardId shard;
   base::Record record;
+  std::string outcome = {};  ///< of a replay: `accepted`, `filtered`, `rejected`; else empty
+};
+
+/// Where a replayed record stood first.
+struct Origin {
+  std::string incarnation;
+  std::int32_t shard = 0;
+  std::int64_t offset = 0;
+  Stage stage = Stage::Decode;  ///< why it was rejected then
+  std::string reason;
+};
+
+/// A micro-batch that is a replay's: its records' first positions, by offset from `first`.
+struct ReplayPart {
+  std::string id;
+  std::string table;  ///< whose rejects they are
+  std::int64_t first = 0;
+  std::vector<Origin> origins;
 };
 
 /// Who rejected, the same for all rejects of a table's micro-batch.
@@ -31,6 +51,7 @@ struct RejectedBy {
   std::string source;
   std::string incarnation;
   base::Time rejected_at;
+  const ReplayPart* replay = nullptr;  ///< null: not a replay
 };
 
 /// The columns of the table `_rejects`: one row a rejected record, and one more for each later

@@ -163,9 +163,15 @@ Result<std::vector<AddFile>> write_data_files(sql::Connection& connection, const
         partitions.size() == 1 ? "" : " WHERE " + partition_condition(*metadata, partition);
     const std::string select =
         fmt::format("SELECT {} FROM {}{}", data_columns(*metadata), relation, where);
-    if (auto file = TRY(write_data_file(connection, table, select, partition, options))) {
-      files.push_back(std::move(*file));
+    auto file = write_data_file(connection, table, select, partition, options);
+    if (!file) {
+      // On a full disk each further try would leave more files behind.
+      for (const auto& written : files) {
+        (void)table.tools().disk.remove(table.root() / uri_decoded(written.path)).has_value();
+      }
+      return std::move(file).error();
     }
+    if (*file) files.push_back(std::move(**file));
   }
   return files;
 }

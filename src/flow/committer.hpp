@@ -1,0 +1,54 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/telemetry.hpp"
+#include "flow/rejects_table.hpp"
+#include "flow/table_flow.hpp"
+
+namespace millrace::flow {
+
+/// One coming commit, and what of it is done already.
+struct CommitJob {
+  std::string name;
+  lake::Table* table = nullptr;
+  Sealed sealed;
+  std::optional<std::vector<lake::AddFile>> row_files;
+  std::optional<std::vector<lake::AddFile>> reject_files;
+  bool is_committed = false;  ///< in the table; the rejects may still have to follow
+};
+
+/// Brings sealed hot rows into the lake: files, the table's commit, the rejects' commit.
+/// Threads: one at a time.
+class Committer {
+ public:
+  static base::Result<std::unique_ptr<Committer>> open(const lake::Tools& tools, CutBoard& board,
+                                                       RejectsTable& rejects);
+
+  /// Goes on with `job` until it is done.
+  /// Errors  Denied: another writer moved the table on; we must stop. All others: nothing is lost;
+  ///         call again with the same job.
+  base::Result<void> run(CommitJob& job);
+
+ private:
+  Committer(const lake::Tools& tools, CutBoard& board, RejectsTable& rejects)
+      : tools_(tools), board_(board), rejects_(rejects) {}
+
+  base::Result<std::vector<lake::AddFile>> write_files(const lake::Table& table,
+                                                       const Generation& rows);
+  base::Result<void> commit(CommitJob& job);
+  base::Result<bool> is_done_already(const CommitJob& job) const;
+
+  const lake::Tools tools_;
+  CutBoard& board_;
+  RejectsTable& rejects_;
+  std::unique_ptr<sql::Connection> connection_;
+  std::shared_ptr<sql::ScanTable> rows_;  // what `generation('')` gives at the moment
+};
+
+}  // namespace millrace::flow

@@ -1,0 +1,61 @@
+#include "flow/cut_board.hpp"
+
+namespace millrace::flow {
+
+void CutBoard::add_table(const std::string& name, lake::Table& table) {
+  {
+    std::lock_guard lock(mutex_);
+    entries_[name].table = &table;
+  }
+  publish();
+}
+
+void CutBoard::add_generation(const std::string& name, std::shared_ptr<Generation> generation) {
+  std::lock_guard lock(mutex_);
+  const auto found = entries_.find(name);
+  CHECK(found != entries_.end());
+  found->second.generations.push_back(std::move(generation));
+}
+
+void CutBoard::drop_generations(const std::string& name) {
+  publish([&] {
+    std::lock_guard lock(mutex_);
+    entries_.find(name)->second.generations.clear();
+  });
+}
+
+void CutBoard::publish(const std::function<void()>& change) {
+  std::lock_guard one_at_a_time(change_mutex_);
+  change();
+  auto cut = std::make_shared<Cut>();
+  std::lock_guard lock(mutex_);
+  for (auto& [name, entry] : entries_) {
+    TableCut table{entry.table->root(), entry.table->snapshot(), {}};
+    std::erase_if(entry.generations, [&](const auto& generation) {
+      return generation->is_contained_in(table.snapshot->transactions);
+    });
+    for (const auto& generation : entry.generations) table.hot.push_back(generation->view());
+    cut->tables.emplace(name, std::move(table));
+  }
+  cut_ = std::move(cut);
+}
+
+std::shared_ptr<const Cut> CutBoard::cut() const {
+  std::lock_guard lock(mutex_);
+  return cut_;
+}
+
+lake::Table* CutBoard::table(std::string_view name) const {
+  std::lock_guard lock(mutex_);
+  const auto found = entries_.find(name);
+  return found == entries_.end() ? nullptr : found->second.table;
+}
+
+std::vector<std::string> CutBoard::table_names() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) names.push_back(name);
+  return names;
+}
+
+}  // namespace millrace::flow

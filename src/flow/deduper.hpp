@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flow/dedupe_set.hpp"
+#include "flow/table_plan.hpp"
+#include "lake/table.hpp"
+
+namespace millrace::flow {
+
+/// Finds the rows whose key was claimed before: `unique` of one table.
+/// Claims of rows that are in the table are read back from it at start; claims that are older than
+/// what late records can ask for are forgotten, and the table itself is asked then.
+/// Threads: one at a time.
+class Deduper {
+ public:
+  /// `plan` must have a unique key and outlive the deduper, as must `table`.
+  Deduper(const TablePlan& plan, lake::Table& table, DedupeOptions options,
+          std::chrono::microseconds lateness);
+
+  /// Reads the claimed keys back from the table.
+  base::Result<void> rebuild();
+
+  /// Claims the keys of `chunk`, a chunk of the plan's output. Returns the rows that are no
+  /// duplicates; rows without a key never are.
+  base::Result<std::vector<std::uint32_t>> claim(const sql::Chunk& chunk);
+
+  /// Forgets what is too old to be asked for, once a commit has brought the rows into the table.
+  void forget_old();
+
+  std::uint64_t bytes() const { return set_.bytes(); }
+  std::size_t size() const { return set_.size(); }
+
+ private:
+  std::chrono::microseconds span() const;
+  std::string time_column() const;
+  base::Result<bool> is_in_table(const std::string& key, base::Time time, Claimant own) const;
+
+  const TablePlan& plan_;
+  lake::Table& table_;
+  const std::chrono::microseconds lateness_;
+  DedupeSet set_;
+  std::optional<base::Time> newest_;   // event time of a claim
+  std::optional<base::Time> horizon_;  // claims before it were forgotten
+};
+
+}  // namespace millrace::flow

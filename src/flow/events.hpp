@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/telemetry.hpp"
+#include "flow/reject.hpp"
+#include "flow/table_flow.hpp"
+
+namespace millrace::flow::events {
+
+void processed(base::Telemetry telemetry, const std::string& table, const Counts& counts,
+               const std::vector<Reject>& rejects);
+void halted(base::Telemetry telemetry, const std::string& table, const std::string& why);
+void committed(base::Telemetry telemetry, const std::string& table, const Counts& counts,
+               std::chrono::nanoseconds took);
+void commit_failed(base::Telemetry telemetry, const std::string& table, const base::Error& error);
+void maintenance_failed(base::Telemetry telemetry, const std::string& table,
+                        const base::Error& error);
+void micro_batch(base::Telemetry telemetry, const std::string& source, std::size_t records,
+                 std::chrono::nanoseconds took);
+void micro_batch_failed(base::Telemetry telemetry, const std::string& source,
+                        const base::Error& error);
+void stopped(base::Telemetry telemetry, const std::string& source, const base::Error& error);
+void gauges(base::Telemetry telemetry, const std::string& table, std::int64_t hot_rows,
+            std::uint64_t hot_bytes, std::int64_t lag_records);
+
+}  // namespace millrace::flow::events

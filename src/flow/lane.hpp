@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/record.hpp"
+#include "decode/decoder.hpp"
+#include "flow/micro_batch.hpp"
+#include "flow/replay.hpp"
+#include "flow/table_flow.hpp"
+#include "source/source.hpp"
+
+namespace millrace::flow {
+
+/// One way in for records of a source: the source itself, or a replay.
+struct Lane {
+  struct Shard {
+    base::ShardId id;              // negative for a replay
+    base::SteadyTime record_at{};  // when the last record came
+  };
+
+  source::Source* stream = nullptr;
+  std::unique_ptr<ReplaySource> replay;  // null: the source itself
+  std::string incarnation;
+  std::vector<Shard> shards;
+  std::vector<std::size_t> tables;  // that read it, parents first
+
+  bool is_idle(std::size_t shard, base::SteadyTime now) const {
+    return now - shards[shard].record_at >= std::chrono::minutes(1);
+  }
+};
+
+/// Makes micro-batches of what lanes of one source hold.
+struct LaneReader {
+  const config::Source& source;
+  decode::Decoder& decoder;
+  const base::Clock& clock;
+
+  /// Reads what is there of each shard from `from` on, up to `bytes_max` in all, and decodes it.
+  /// Shape   none if nothing is there.
+  /// Errors  as `Source::read`.
+  base::Result<std::optional<MicroBatch>> read(Lane& lane, const std::vector<base::Offset>& from,
+                                               std::uint64_t bytes_max) const;
+};
+
+/// The rows that `parent` has committed for positions of `batch` from `from` to before `until`, in
+/// the order of the batch: what a child that is behind it reads.
+base::Result<Chunks> committed_rows(const TableFlow& parent, lake::Table& table,
+                                    const MicroBatch& batch, const std::vector<base::Offset>& from,
+                                    const std::vector<base::Offset>& until);
+
+/// The rows that `parent` has committed for the records of a replay, at the replay's positions.
+base::Result<Chunks> replayed_rows(const TableFlow& parent, lake::Table& table,
+                                   const MicroBatch& batch);
+
+}  // namespace millrace::flow

@@ -1,0 +1,160 @@
+#include "flow/query.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace millrace::flow {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+
+// The table function by which a query reads hot rows: `hot('<ticket>/<table>')`.
+constexpr std::string_view kHot = "hot";
+
+std::string view_sql(const std::string& name, const std::string& select) {
+  return fmt::format("CREATE OR REPLACE TEMP VIEW {} AS {}", base::sql_name(name), select);
+}
+
+bool has_rows(const TableCut& table) {
+  return std::ranges::any_of(table.hot, [](const auto& chunks) { return !chunks->empty(); });
+}
+
+std::shared_ptr<const Chunks> all_chunks(const TableCut& table) {
+  auto all = std::make_shared<Chunks>();
+  for (const auto& chunks : table.hot) all->insert(all->end(), chunks->begin(), chunks->end());
+  return all;
+}
+
+std::string columns_sql(const lake::Schema& schema) {
+  std::vector<std::string> names;
+  for (const auto& column : schema) names.push_back(base::sql_name(column.name));
+  return base::join(names, ", ");
+}
+
+}  // namespace
+
+Result<void> define_views(sql::Connection& connection,
+                          const std::map<std::string, TableCut>& tables) {
+  for (const auto& [name, table] : tables) {
+    TRY(connection.run(view_sql(name, lake::scan_sql(table.root, *table.snapshot))));
+  }
+  return {};
+}
+
+Query::~Query() {
+  // The rows hold chunks of the cut; they go before the cut does.
+  rows_.reset();
+  statement_.reset();
+  connection_.reset();
+  engine_.forget(ticket_);
+}
+
+Result<std::unique_ptr<QueryEngine>> QueryEngine::open(const QueryEngineOptions& options,
+                                                       const CutBoard& board) {
+  std::unique_ptr<QueryEngine> engine(new QueryEngine(options, board));
+  engine->instance_ = TRY(sql::Instance::open({.threads = options.threads,
+                                               .memory_bytes_max = options.memory_bytes_max,
+                                               .scratch = options.scratch,
+                                               .time_zone = options.time_zone,
+                                               .readable = options.readable,
+                                               .is_locked = true}));
+  TRY(engine->instance_->add_table_function(
+      std::string(kHot), [raw = engine.get()](auto argument) { return raw->find_hot(argument); }));
+  return engine;
+}
+
+Result<std::shared_ptr<sql::ScanTable>> QueryEngine::find_hot(std::string_view argument) {
+  const auto slash = argument.find('/');
+  std::lock_guard lock(mutex_);
+  const auto cut = cuts_.find(argument.substr(0, slash));
+  if (slash == argument.npos || cut == cuts_.end()) {
+    return Error{Code::Invalid, "hot() is not for queries; name the table itself"};
+  }
+  const auto table = cut->second->tables.find(argument.substr(slash + 1));
+  if (table == cut->second->tables.end()) return Error{Code::Invalid, "no such table"};
+  return std::shared_ptr<sql::ScanTable>(std::make_shared<ChunksTable>(
+      table->second.snapshot->metadata->schema, all_chunks(table->second)));
+}
+
+void QueryEngine::forget(const std::string& ticket) {
+  std::lock_guard lock(mutex_);
+  cuts_.erase(ticket);
+}
+
+Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
+  std::shared_ptr<const Cut> cut;
+  {
+    std::lock_guard lock(mutex_);
+    cut = cuts_.find(query.ticket_)->second;
+  }
+  for (const auto& name : TRY(query.connection_->table_names(sql))) {
+    const auto table = cut->tables.find(name);
+    if (table == cut->tables.end()) continue;  // DuckDB says so, with the place
+    const auto& [root, snapshot, hot] = table->second;
+    std::string select = lake::scan_sql(root, *snapshot);
+    if (has_rows(table->second)) {
+      select += fmt::format(" UNION ALL SELECT {} FROM {}('{}/{}')",
+                            columns_sql(snapshot->metadata->schema), kHot, query.ticket_, name);
+    }
+    TRY(query.connection_->run(view_sql(name, select)));
+    query.versions_.emplace(name, snapshot->version);
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql) {
+  std::string ticket;
+  {
+    std::lock_guard lock(mutex_);
+    if (cuts_.size() >= options_.queries_max) {
+      return Error{Code::Exhausted,
+                   fmt::format("{} queries are running already; try again", options_.queries_max)};
+    }
+    ticket = std::to_string(ticket_next_++);
+    cuts_.emplace(ticket, board_.cut());
+  }
+  std::unique_ptr<Query> query(new Query(*this, ticket));
+  query->connection_ = std::make_unique<sql::Connection>(TRY(instance_->connect()));
+  const auto count = TRY(query->connection_->statement_count(sql));
+  if (count != 1) {
+    return Error{Code::Invalid, fmt::format("one SELECT is expected, not {} statements", count)};
+  }
+  TRY(show_tables(*query, sql));
+  query->statement_.emplace(TRY(query->connection_->prepare(sql)));
+  if (query->statement_->kind() == sql::StatementKind::Other) {
+    return Error{Code::Invalid, "only SELECT is allowed here"};
+  }
+  return query;
+}
+
+Result<std::unique_ptr<Query>> QueryEngine::start(std::string_view sql,
+                                                  const Parameters& parameters) {
+  auto query = TRY(prepare(sql));
+  const auto names = query->statement_->parameter_names();
+  for (const auto& [name, value] : parameters) {
+    if (std::ranges::find(names, name) == names.end()) {
+      return Error{Code::Invalid, fmt::format("the SQL has no parameter '${}'{}", name,
+                                              base::did_you_mean(name, names))};
+    }
+    TRY(query->statement_->bind(name, value));
+  }
+  for (const auto& name : names) {
+    if (!parameters.contains(name)) {
+      return Error{Code::Invalid, fmt::format("the parameter '${}' has no value", name)};
+    }
+  }
+  query->rows_.emplace(TRY(query->statement_->execute(sql::Fetch::Streamed)));
+  return query;
+}
+
+Result<std::vector<sql::Column>> QueryEngine::describe(std::string_view sql) {
+  auto query = TRY(prepare(sql));
+  return query->statement_->columns();
+}
+
+}  // namespace millrace::flow

@@ -1,0 +1,95 @@
+#include "flow/rejects_table.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "flow/reject.hpp"
+
+namespace millrace::flow {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using Json = nlohmann::json;
+
+// Without rejects the followed version moves only now and then: it is a commit each time.
+constexpr std::int64_t kIdleVersions = 50;
+
+}  // namespace
+
+Result<std::unique_ptr<RejectsTable>> RejectsTable::open(const os::Path& tables,
+                                                         const std::string& pipeline,
+                                                         const lake::Tools& tools,
+                                                         CutBoard& board) {
+  auto table =
+      TRY(lake::Table::open_or_create(tables / kRejectsTable, reject_columns(), {"day"}, tools));
+  std::unique_ptr<RejectsTable> rejects(new RejectsTable(pipeline, std::move(table)));
+  board.add_table(kRejectsTable, rejects->table());
+  return rejects;
+}
+
+std::string RejectsTable::app_id(const std::string& table) const {
+  return fmt::format("millrace/{}/{}/{}", pipeline_, kRejectsTable, table);
+}
+
+Result<base::TableVersion> RejectsTable::roll_forward(const std::string& name,
+                                                      const lake::Table& table) {
+  const auto id = app_id(name);
+  const auto stood = table_->snapshot()->transaction(id);
+  const base::TableVersion after(stood.value_or(-1));
+  auto commits = table.commits_after(after);
+  if (!commits && commits.error().code == Code::NotFound) {
+    return Error{
+        Code::Corrupt,
+        fmt::format("commits after version {} are gone, and rejects with them", after.value()),
+        table.root().string()};
+  }
+  lake::Transaction change{.operation = "STREAMING UPDATE"};
+  base::TableVersion until = after;
+  for (const auto& commit : TRY(std::move(commits))) {
+    for (auto& add : TRY(rejects_of(commit.info.extra))) change.adds.push_back(std::move(add));
+    until = base::TableVersion(commit.info.version);
+  }
+  if (until == after) return after;
+  if (change.adds.empty() && until.value() - after.value() < kIdleVersions) return until;
+  change.positions.push_back({id, stood, until.value()});
+  const auto outcome = TRY(table_->commit(change));
+  if (std::holds_alternative<lake::Conflict>(outcome)) {
+    return Error{Code::Denied, std::get<lake::Conflict>(outcome).detail, table_->root().string()};
+  }
+  return until;
+}
+
+std::string encode_extra(const std::vector<lake::AddFile>& rejects,
+                         const std::map<std::string, base::Time>& newest_events,
+                         const std::map<std::string, std::int64_t>& counts) {
+  Json extra{{"rejects", Json::array()}, {"counts", counts}, {"newest_events", Json::object()}};
+  for (const auto& add : rejects) extra["rejects"].push_back(Json::parse(lake::encode_add(add)));
+  for (const auto& [id, time] : newest_events) {
+    extra["newest_events"][id] = base::format_time(time);
+  }
+  return extra.dump();
+}
+
+Result<std::vector<lake::AddFile>> rejects_of(const std::string& text) {
+  const auto extra = Json::parse(text, nullptr, false);
+  std::vector<lake::AddFile> adds;
+  if (!extra.is_object() || !extra.contains("rejects")) return adds;
+  for (const auto& add : extra["rejects"]) adds.push_back(TRY(lake::decode_add(add.dump())));
+  return adds;
+}
+
+std::map<std::string, base::Time> newest_events_of(const std::string& text) {
+  const auto extra = Json::parse(text, nullptr, false);
+  std::map<std::string, base::Time> times;
+  if (!extra.is_object() || !extra.contains("newest_events")) return times;
+  for (const auto& [id, time] : extra["newest_events"].items()) {
+    const auto parsed = base::parse_time(time.is_string() ? time.get<std::string>() : "");
+    if (parsed) times.emplace(id, *parsed);
+  }
+  return times;
+}
+
+}  // namespace millrace::flow

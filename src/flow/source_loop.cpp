@@ -1,0 +1,350 @@
+#include "flow/source_loop.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "flow/events.hpp"
+
+namespace millrace::flow {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using std::chrono::microseconds;
+
+// How long a request (commit now, replay) may wait while nothing comes in.
+constexpr auto kWaitMax = std::chrono::milliseconds(20);
+constexpr auto kStatusEvery = std::chrono::milliseconds(200);
+constexpr std::uint64_t kBatchBytesMin = 16U << 10;
+
+decode::DecoderOptions decoder_options(const config::Source& source) {
+  return {.format = source.format,
+          .schema = source.schema,
+          .unknown_fields = source.unknown_fields,
+          .event_time = source.event_time ? std::optional(source.event_time->column) : std::nullopt,
+          .csv_delimiter = source.csv_delimiter,
+          .csv_null = source.csv_null};
+}
+
+}  // namespace
+
+SourceLoop::SourceLoop(Parts parts)
+    : parts_(std::move(parts)),
+      decoder_(decoder_options(*parts_.source)),
+      states_(parts_.tables.size()),
+      batch_bytes_(parts_.options.batch_bytes_max) {
+  const auto now = parts_.tools->clock.steady_now();
+  Lane main{.stream = parts_.stream, .incarnation = parts_.stream->incarnation()};
+  for (int i = 0; i < parts_.stream->shard_count(); ++i) {
+    main.shards.push_back({base::ShardId(i), now});
+  }
+  for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
+    main.tables.push_back(i);
+    for (const auto& [id, progress] : parts_.tables[i]->all_progress()) {
+      if (progress.newest_event) states_[i].committed_events[id] = *progress.newest_event;
+    }
+    parts_.board->add_generation(parts_.tables[i]->name(), parts_.tables[i]->rows());
+    parts_.board->add_generation(kRejectsTable, parts_.tables[i]->rejects());
+  }
+  lanes_.push_back(std::move(main));
+  for (auto& replay : parts_.replays) new_replays_.push_back(std::move(replay));
+  take_messages();
+  publish_status();
+}
+
+void SourceLoop::add_replay(std::unique_ptr<ReplaySource> replay) {
+  std::lock_guard lock(mutex_);
+  new_replays_.push_back(std::move(replay));
+}
+
+void SourceLoop::committed(std::size_t table, CommitJob job) {
+  std::lock_guard lock(mutex_);
+  committed_.emplace_back(table, std::move(job));
+  changed_.notify_all();
+}
+
+void SourceLoop::commit_failed(std::size_t table, const Error& error) {
+  std::lock_guard lock(mutex_);
+  status_[table].error = error.text();
+  ++commit_failures_;
+  changed_.notify_all();
+}
+
+Result<void> SourceLoop::run(const std::stop_token& stopping) {
+  Result<void> outcome;
+  while (outcome && !stopping.stop_requested()) outcome = step(stopping);
+  std::lock_guard lock(mutex_);
+  ended_ = outcome ? Error{Code::Cancelled, "the worker stops"} : outcome.error();
+  if (!outcome) events::stopped(parts_.tools->telemetry, parts_.source->name, outcome.error());
+  changed_.notify_all();
+  return outcome;
+}
+
+Result<void> SourceLoop::step(const std::stop_token& stopping) {
+  take_messages();
+  seal_due();
+  bool has_read = false;
+  if (!is_full()) {
+    for (auto& lane : lanes_) {
+      if (TRY(read_lane(lane, stopping))) has_read = true;
+    }
+  }
+  const auto now = parts_.tools->clock.steady_now();
+  if ((is_dirty_ && !has_read) || now - published_at_ >= kStatusEvery) publish_status();
+  is_dirty_ = has_read;
+  if (!has_read) wait(stopping);
+  return {};
+}
+
+// Takes over what other threads left for us.
+void SourceLoop::take_messages() {
+  std::deque<std::pair<std::size_t, CommitJob>> committed;
+  std::deque<std::unique_ptr<ReplaySource>> replays;
+  {
+    std::lock_guard lock(mutex_);
+    committed.swap(committed_);
+    replays.swap(new_replays_);
+  }
+  for (const auto& [table, job] : committed) take_committed(table, job);
+  for (auto& replay : replays) {
+    Lane lane{.stream = replay.get(), .incarnation = replay->incarnation()};
+    lane.shards.push_back({base::ShardId(-replay->number()), parts_.tools->clock.steady_now()});
+    std::vector<bool> reads(parts_.tables.size());
+    bool is_done = true;
+    for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
+      auto& table = *parts_.tables[i];
+      reads[i] =
+          table.name() == replay->table() || (parts_.parents[i] && reads[*parts_.parents[i]]);
+      if (!reads[i]) continue;
+      lane.tables.push_back(i);
+      const auto id = table.app_id(parts_.source->name, lane.incarnation, -replay->number());
+      table.resume(id, base::Offset(0), std::nullopt);
+      is_done = is_done && table.progress(id).next >= replay->end(lane.shards[0].id).value();
+    }
+    lane.replay = std::move(replay);
+    if (!is_done) lanes_.push_back(std::move(lane));
+  }
+}
+
+void SourceLoop::take_committed(std::size_t table, const CommitJob& job) {
+  auto& state = states_[table];
+  parts_.tables[table]->committed(job.sealed);
+  state.is_committing = false;
+  state.sealed_bytes = 0;
+  state.sealed_rows = 0;
+  state.committed_at = parts_.tools->clock.now();
+  is_dirty_ = true;
+  for (const auto& [id, time] : job.sealed.newest_events) state.committed_events[id] = time;
+  {
+    std::lock_guard lock(mutex_);
+    status_[table].error.clear();
+  }
+  if (auto released = release(); !released) {
+    events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, released.error());
+  }
+}
+
+// What every table has committed may go from the source.
+Result<void> SourceLoop::release() const {
+  const auto& lane = lanes_.front();
+  std::vector<base::Offset> positions;
+  for (const auto& shard : lane.shards) {
+    std::int64_t smallest = INT64_MAX;
+    for (const auto& table : parts_.tables) {
+      const auto& progress =
+          table->progress(table->app_id(parts_.source->name, lane.incarnation, shard.id.value()));
+      smallest = std::min(smallest, progress.committed.value_or(0));
+    }
+    positions.emplace_back(smallest);
+  }
+  return parts_.stream->release(positions);
+}
+
+void SourceLoop::seal(std::size_t table) {
+  auto& flow = *parts_.tables[table];
+  auto& state = states_[table];
+  CommitJob job{.name = flow.name(), .table = &flow.table(), .sealed = flow.seal()};
+  state.hot_since.reset();
+  state.is_committing = true;
+  state.sealed_bytes = job.sealed.rows->bytes() + job.sealed.rejects->bytes();
+  state.sealed_rows = job.sealed.rows->row_count();
+  parts_.board->add_generation(flow.name(), flow.rows());
+  parts_.board->add_generation(kRejectsTable, flow.rejects());
+  parts_.submit(*this, table, std::move(job));
+}
+
+// Seals the tables whose commit is due, and answers those who asked for commits.
+void SourceLoop::seal_due() {
+  const auto now = parts_.tools->clock.steady_now();
+  std::uint64_t asked = 0;
+  {
+    std::lock_guard lock(mutex_);
+    asked = commits_asked_;
+  }
+  const bool is_asked = asked != commits_done_;  // only we write it
+  bool is_all_committed = true;
+  for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
+    const auto& policy = parts_.tables[i]->plan().table.commit;
+    auto& state = states_[i];
+    if (state.is_committing) {
+      is_all_committed = false;
+      continue;
+    }
+    if (!parts_.tables[i]->has_uncommitted()) continue;
+    if (!state.hot_since) state.hot_since = now;
+    const bool is_due = now - *state.hot_since >= policy.every ||
+                        parts_.tables[i]->hot_bytes() >= policy.bytes || is_full();
+    if (is_due || is_asked) {
+      seal(i);
+      is_all_committed = false;
+    }
+  }
+  if (!is_asked || !is_all_committed) return;
+  std::lock_guard lock(mutex_);
+  commits_done_ = asked;
+  changed_.notify_all();
+}
+
+bool SourceLoop::is_full() const {
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    bytes += states_[i].sealed_bytes + parts_.tables[i]->hot_bytes();
+  }
+  return bytes >= parts_.options.hot_bytes_max;
+}
+
+Result<bool> SourceLoop::read_lane(Lane& lane, const std::stop_token& stopping) {
+  std::vector<base::Offset> from;
+  for (const auto& shard : lane.shards) {
+    std::int64_t smallest = INT64_MAX;
+    for (const auto i : lane.tables) {
+      const auto& table = *parts_.tables[i];
+      if (!table.halted().empty()) continue;
+      smallest = std::min(
+          smallest,
+          table.progress(table.app_id(parts_.source->name, lane.incarnation, shard.id.value()))
+              .next);
+    }
+    if (smallest == INT64_MAX) return false;  // all halted
+    from.emplace_back(smallest);
+  }
+  const auto started = parts_.tools->clock.steady_now();
+  const LaneReader reader{*parts_.source, decoder_, parts_.tools->clock};
+  auto batch = reader.read(lane, from, batch_bytes_);
+  if (!batch) {
+    if (batch.error().code != Code::Unavailable) return std::move(batch).error();
+    events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, batch.error());
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    return false;
+  }
+  if (!*batch) return false;
+  TRY(process(lane, **batch, stopping));
+  std::size_t records = 0;
+  for (const auto& part : (*batch)->batches) records += part.records.size();
+  events::micro_batch(parts_.tools->telemetry, parts_.source->name, records,
+                      parts_.tools->clock.steady_now() - started);
+  return true;
+}
+
+// Runs the tables over a micro-batch and shows their rows, all at once. A passing fault leaves
+// everything as it was: the same records are read again, fewer at a time.
+Result<void> SourceLoop::process(Lane& lane, MicroBatch& batch, const std::stop_token& stopping) {
+  if (auto applied = apply_all(lane, batch); !applied) {
+    if (applied.error().code == Code::Cancelled && stopping.stop_requested()) return {};
+    events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, applied.error());
+    if (applied.error().code == Code::Corrupt || applied.error().code == Code::Invalid) {
+      return std::move(applied).error();
+    }
+    batch_bytes_ = std::max(kBatchBytesMin, batch_bytes_ / 4);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return {};
+  }
+  batch_bytes_ = std::min(parts_.options.batch_bytes_max, batch_bytes_ * 2);
+  parts_.board->publish([&] {
+    for (const auto i : lane.tables) parts_.tables[i]->take_over();
+  });
+  for (const auto i : lane.tables) {
+    auto& table = *parts_.tables[i];
+    const auto parent = parts_.parents[i];
+    if (parent && table.halted().empty() && !parts_.tables[*parent]->halted().empty()) {
+      table.halt(fmt::format("'{}', which it reads, halted", parts_.tables[*parent]->name()));
+    }
+  }
+  return {};
+}
+
+Result<void> SourceLoop::apply_all(Lane& lane, const MicroBatch& batch) {
+  std::map<std::size_t, Chunks> outputs;
+  std::vector<base::Offset> ends;
+  for (const auto& part : batch.batches) ends.push_back(part.next);
+  for (const auto i : lane.tables) {
+    auto& table = *parts_.tables[i];
+    const auto parent = parts_.parents[i];
+    Chunks rows = batch.chunks;
+    std::vector<base::Offset> until = ends;
+    if (parent) {
+      auto& above = *parts_.tables[*parent];
+      if (batch.replay && table.name() == batch.replay->table) {
+        rows = TRY(replayed_rows(above, above.table(), batch));
+      } else {
+        // Where this table is behind its parent, the parent's committed rows fill the gap.
+        std::vector<base::Offset> from, gap_end;
+        for (std::size_t s = 0; s < batch.batches.size(); ++s) {
+          const auto shard = batch.batches[s].shard.value();
+          from.emplace_back(
+              table.progress(table.app_id(batch.source, batch.incarnation, shard)).next);
+          const auto id = above.app_id(batch.source, batch.incarnation, shard);
+          gap_end.push_back(std::min(base::Offset(above.progress(id).next), ends[s]));
+        }
+        rows = TRY(committed_rows(above, above.table(), batch, from, gap_end));
+        rows.insert(rows.end(), outputs[*parent].begin(), outputs[*parent].end());
+        until = above.reached(batch);
+        for (std::size_t s = 0; s < until.size(); ++s) until[s] = std::min(until[s], ends[s]);
+      }
+    }
+    outputs[i] = TRY(table.apply(batch, rows, until));
+  }
+  return {};
+}
+
+void SourceLoop::wait(const std::stop_token& stopping) {
+  if (lanes_.size() > 1) {
+    std::erase_if(lanes_, [&](const Lane& lane) {
+      if (!lane.replay) return false;
+      return std::ranges::all_of(lane.tables, [&](std::size_t i) {
+        const auto& table = *parts_.tables[i];
+        const auto id =
+            table.app_id(parts_.source->name, lane.incarnation, lane.shards[0].id.value());
+        return table.progress(id).committed.value_or(0) >=
+               lane.stream->end(lane.shards[0].id).value();
+      });
+    });
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (!committed_.empty() || !new_replays_.empty()) return;
+  }
+  std::vector<base::Offset> positions;
+  const auto& lane = lanes_.front();
+  for (const auto& shard : lane.shards) {
+    std::int64_t smallest = INT64_MAX;
+    for (const auto& table : parts_.tables) {
+      if (!table->halted().empty()) continue;
+      smallest = std::min(
+          smallest,
+          table->progress(table->app_id(parts_.source->name, lane.incarnation, shard.id.value()))
+              .next);
+    }
+    positions.emplace_back(smallest);
+  }
+  if (is_full() || positions.front().value() == INT64_MAX) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return;
+  }
+  (void)parts_.stream->wait_beyond(positions, kWaitMax, stopping);
+}
+
+}  // namespace millrace::flow

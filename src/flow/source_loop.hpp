@@ -1,0 +1,116 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "decode/decoder.hpp"
+#include "flow/committer.hpp"
+#include "flow/lane.hpp"
+
+namespace millrace::flow {
+
+/// How a table is, for status pages and metrics.
+struct TableStatus {
+  std::string name;
+  std::string source;  ///< at the head of its chain
+  std::int64_t hot_rows = 0;
+  std::uint64_t hot_bytes = 0;
+  std::int64_t lag_records = 0;  ///< durable in the source, not yet read
+  std::optional<base::Time> committed_at;
+  std::optional<base::Time> watermark;  ///< of the committed rows
+  std::string halted;                   ///< why it stopped taking rows; empty if it runs
+  std::string error;                    ///< why its last commit failed; empty if it did not
+};
+
+struct SourceLoopOptions {
+  std::uint64_t batch_bytes_max = 4U << 20;                ///< of one micro-batch's records
+  std::uint64_t hot_bytes_max = std::uint64_t{320} << 20;  ///< of its tables; above it waits
+};
+
+/// The work on one source: reads it in micro-batches, runs its tables, and gives their hot rows
+/// away to be committed.
+/// Threads: `run` and what it calls on one; the rest from any.
+class SourceLoop {
+ public:
+  struct Parts {
+    const config::Source* source = nullptr;
+    source::Source* stream = nullptr;
+    std::vector<std::unique_ptr<TableFlow>> tables;   ///< parents first
+    std::vector<std::optional<std::size_t>> parents;  ///< of each table, if it reads another
+    std::vector<std::unique_ptr<ReplaySource>> replays;
+    const lake::Tools* tools = nullptr;
+    CutBoard* board = nullptr;
+    SourceLoopOptions options;
+    /// Takes sealed rows to be committed; `committed` or `commit_failed` is the answer.
+    std::function<void(SourceLoop&, std::size_t table, CommitJob)> submit;
+  };
+  explicit SourceLoop(Parts parts);
+
+  const config::Source& source() const { return *parts_.source; }
+  const std::vector<std::unique_ptr<TableFlow>>& tables() const { return parts_.tables; }
+
+  /// Works until it is told to stop, or until it cannot go on.
+  base::Result<void> run(const std::stop_token& stopping);
+
+  void committed(std::size_t table, CommitJob job);
+  void commit_failed(std::size_t table, const base::Error& error);
+  void add_replay(std::unique_ptr<ReplaySource> replay);
+
+  /// As `Worker` has them.
+  base::Result<void> catch_up(std::chrono::microseconds timeout);
+  base::Result<void> commit_now();
+  std::vector<TableStatus> status() const;
+
+ private:
+  struct TableState {
+    std::optional<base::SteadyTime> hot_since;  // of the open generation
+    bool is_committing = false;
+    std::uint64_t sealed_bytes = 0;
+    std::int64_t sealed_rows = 0;
+    std::map<std::string, base::Time> committed_events;  // by app id
+    std::optional<base::Time> committed_at;
+  };
+
+  base::Result<void> step(const std::stop_token& stopping);
+  void take_messages();
+  void take_committed(std::size_t table, const CommitJob& job);
+  void seal_due();
+  void seal(std::size_t table);
+  bool is_full() const;
+  base::Result<bool> read_lane(Lane& lane, const std::stop_token& stopping);
+  base::Result<void> process(Lane& lane, MicroBatch& batch, const std::stop_token& stopping);
+  base::Result<void> apply_all(Lane& lane, const MicroBatch& batch);
+  void wait(const std::stop_token& stopping);
+  void publish_status();
+  base::Result<void> release() const;
+  std::optional<base::Time> watermark_of(std::size_t table) const;
+
+  Parts parts_;
+  decode::Decoder decoder_;
+  std::deque<Lane> lanes_;          // the source itself, then replays
+  std::vector<TableState> states_;  // of each table
+  std::uint64_t batch_bytes_;       // shrinks when memory is short
+  base::SteadyTime published_at_{};
+  bool is_dirty_ = false;  // something changed since the status was published
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  // All below: guarded by mutex_.
+  std::deque<std::pair<std::size_t, CommitJob>> committed_;
+  std::deque<std::unique_ptr<ReplaySource>> new_replays_;
+  std::vector<TableStatus> status_;
+  std::vector<base::Offset> reached_;  // of the source's shards, by all tables that run
+  std::uint64_t commits_asked_ = 0;
+  std::uint64_t commits_done_ = 0;
+  std::uint64_t commit_failures_ = 0;
+  std::optional<base::Error> ended_;
+};
+
+}  // namespace millrace::flow

@@ -1,0 +1,110 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "flow/events.hpp"
+#include "flow/source_loop.hpp"
+
+// The part of SourceLoop that other threads ask for: status, and waiting for something to be done.
+namespace millrace::flow {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using std::chrono::microseconds;
+
+std::optional<base::Time> SourceLoop::watermark_of(std::size_t table) const {
+  const auto& flow = *parts_.tables[table];
+  const auto& lane = lanes_.front();
+  const auto lateness =
+      parts_.source->event_time ? parts_.source->event_time->lateness : microseconds(0);
+  std::optional<base::Time> watermark;
+  for (std::size_t i = 0; i < lane.shards.size(); ++i) {
+    const auto id = flow.app_id(parts_.source->name, lane.incarnation, lane.shards[i].id.value());
+    const auto& progress = flow.progress(id);
+    const bool is_committed = progress.committed.value_or(0) == progress.next;
+    std::optional<base::Time> time;
+    if (const auto found = states_[table].committed_events.find(id);
+        found != states_[table].committed_events.end()) {
+      time = found->second;
+    }
+    const bool is_at_end = parts_.stream->end(lane.shards[i].id).value() <= progress.next;
+    if (is_committed && is_at_end && lane.is_idle(i, parts_.tools->clock.steady_now())) {
+      time = parts_.tools->clock.now();
+    }
+    if (!time) return std::nullopt;
+    watermark = std::min(watermark.value_or(*time), *time);
+  }
+  if (watermark) *watermark -= lateness;
+  return watermark;
+}
+
+void SourceLoop::publish_status() {
+  const auto& lane = lanes_.front();
+  std::vector<TableStatus> status(parts_.tables.size());
+  std::vector<base::Offset> reached(lane.shards.size(), base::Offset(INT64_MAX));
+  for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
+    const auto& table = *parts_.tables[i];
+    auto& one = status[i];
+    one.name = table.name();
+    one.source = parts_.source->name;
+    one.hot_rows = table.rows()->row_count() + states_[i].sealed_rows;
+    one.hot_bytes = table.hot_bytes() + states_[i].sealed_bytes;
+    one.committed_at = states_[i].committed_at;
+    one.watermark = watermark_of(i);
+    one.halted = table.halted();
+    for (std::size_t s = 0; s < lane.shards.size(); ++s) {
+      const auto shard = lane.shards[s].id;
+      const auto next =
+          table.progress(table.app_id(parts_.source->name, lane.incarnation, shard.value())).next;
+      one.lag_records += std::max<std::int64_t>(0, parts_.stream->end(shard).value() - next);
+      if (one.halted.empty()) reached[s] = std::min(reached[s], base::Offset(next));
+    }
+    events::gauges(parts_.tools->telemetry, one.name, one.hot_rows, one.hot_bytes, one.lag_records);
+  }
+  published_at_ = parts_.tools->clock.steady_now();
+  std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < status_.size(); ++i) status[i].error = status_[i].error;
+  status_ = std::move(status);
+  reached_ = std::move(reached);
+  changed_.notify_all();
+}
+
+std::vector<TableStatus> SourceLoop::status() const {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+Result<void> SourceLoop::catch_up(microseconds timeout) {
+  std::vector<base::Offset> ends;
+  for (int i = 0; i < parts_.stream->shard_count(); ++i) {
+    ends.push_back(parts_.stream->end(base::ShardId(i)));
+  }
+  std::unique_lock lock(mutex_);
+  const auto is_there = [&] {
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      if (reached_[i] < ends[i]) return false;
+    }
+    return true;
+  };
+  if (!changed_.wait_for(lock, timeout, [&] { return ended_ || is_there(); })) {
+    return Error{Code::Unavailable,
+                 fmt::format("'{}' has not read all its records yet", parts_.source->name)};
+  }
+  if (!is_there()) return *ended_;
+  return {};
+}
+
+Result<void> SourceLoop::commit_now() {
+  std::unique_lock lock(mutex_);
+  const auto mine = ++commits_asked_;
+  const auto failures = commit_failures_;
+  changed_.wait(lock,
+                [&] { return ended_ || commits_done_ >= mine || commit_failures_ != failures; });
+  if (commits_done_ >= mine) return {};
+  if (ended_) return *ended_;
+  const auto failed = std::ranges::find_if(status_, [](const auto& s) { return !s.error.empty(); });
+  return Error{Code::Unavailable, failed == status_.end() ? "a commit failed" : failed->error};
+}
+
+}  // namespace millrace::flow
