@@ -72,15 +72,21 @@ Result<void> Committer::commit(CommitJob& job) {
                                                         {"rejected", counts.rejected},
                                                         {"filtered", counts.filtered}})};
   const auto outcome = job.table->commit(change);
+  if (!outcome && outcome.error().code == Code::Unknown) job.is_unclear = true;
   const auto* conflict = outcome ? std::get_if<lake::Conflict>(&*outcome) : nullptr;
-  const bool is_unclear = conflict || (!outcome && outcome.error().code == Code::Unknown);
-  // It may be our own commit that stands there although we saw an error: the positions say so.
-  if (is_unclear ? !TRY(is_done_already(job)) : !outcome) {
+  if (!outcome || conflict) {
+    // It may be our own commit that stands there although we saw an error: the positions say so.
+    if (job.is_unclear && TRY(is_done_already(job))) return show_rejects(job);
     if (!conflict) return outcome.error();
     return Error{Code::Denied,
                  "another process writes to this table; this one stops: " + conflict->detail,
                  job.table->root().string()};
   }
+  return show_rejects(job);
+}
+
+// The rejects are hot until their table has followed to this version.
+Result<void> Committer::show_rejects(const CommitJob& job) const {
   const auto version = job.table->snapshot()->version;
   job.sealed.rejects->mark_contained_from(
       job.reject_files->empty()

@@ -20,6 +20,7 @@ struct CommitJob {
   Sealed sealed;
   std::optional<std::vector<lake::AddFile>> row_files;
   std::optional<std::vector<lake::AddFile>> reject_files;
+  bool is_unclear = false;    ///< an attempt may have been committed although it failed
   bool is_committed = false;  ///< in the table; the rejects may still have to follow
 };
 
@@ -42,6 +43,7 @@ class Committer {
   base::Result<std::vector<lake::AddFile>> write_files(const lake::Table& table,
                                                        const Generation& rows);
   base::Result<void> commit(CommitJob& job);
+  base::Result<void> show_rejects(const CommitJob& job) const;
   base::Result<bool> is_done_already(const CommitJob& job) const;
 
   const lake::Tools tools_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/text.hpp"
 #include "flow/row_sql.hpp"
@@ -17,6 +18,8 @@ using std::chrono::microseconds;
 // Claims are kept this much longer than `unique` and lateness ask, so that the table is seldom
 // asked.
 constexpr auto kSlack = std::chrono::hours(1);
+// Committed records are never read again, so none of them is its own duplicate.
+constexpr Claimant kCommitted{std::numeric_limits<std::int32_t>::max(), -1};
 
 base::Time time_at(const sql::Vector& vector, std::size_t row) {
   return base::Time(microseconds(vector.data<std::int64_t>()[row]));
@@ -42,7 +45,7 @@ Result<void> Deduper::rebuild() {
   const auto key = base::sql_name(plan_.output[*plan_.unique_column].name);
   auto connection = TRY(table_.tools().engine.connect());
   auto rows = TRY(connection.query(
-      fmt::format("WITH t AS ({}) SELECT {}, coalesce({}, _received_at), _shard, _offset FROM t "
+      fmt::format("WITH t AS ({}) SELECT {}, coalesce({}, _received_at) FROM t "
                   "WHERE {} IS NOT NULL AND coalesce({}, _received_at) >= "
                   "(SELECT max(coalesce({}, _received_at)) FROM t) - to_microseconds({})",
                   lake::scan_sql(table_.root(), *table_.snapshot()), key, time_column(), key,
@@ -53,9 +56,7 @@ Result<void> Deduper::rebuild() {
     for (std::size_t row = 0; row < chunk->row_count(); ++row) {
       const auto time = time_at(chunk->column(1), row);
       newest_ = std::max(newest_.value_or(time), time);
-      TRY(set_.claim(key_of(renderer.text(chunk->column(0), row)), time,
-                     {chunk->column(2).data<std::int32_t>()[row],
-                      chunk->column(3).data<std::int64_t>()[row]}));
+      TRY(set_.claim(key_of(renderer.text(chunk->column(0), row)), time, kCommitted));
     }
   }
   if (newest_) horizon_ = *newest_ - span();
@@ -82,7 +83,7 @@ Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk) {
     const std::string_view key = is_text ? keys.text(row) : std::string_view(rendered);
     const auto time = times.is_null(row) ? time_at(received, row) : time_at(times, row);
     const Claimant own{shards[row], offsets[row]};
-    if (horizon_ && time < *horizon_ && TRY(is_in_table(std::string(key), time, own))) continue;
+    if (horizon_ && time < *horizon_ && TRY(is_in_table(std::string(key), time))) continue;
     const auto verdict = TRY(set_.claim(key_of(key), time, own));
     if (verdict == Verdict::Duplicate) continue;
     newest_ = std::max(newest_.value_or(time), time);
@@ -91,17 +92,16 @@ Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk) {
   return kept;
 }
 
-Result<bool> Deduper::is_in_table(const std::string& key, base::Time time, Claimant own) const {
+Result<bool> Deduper::is_in_table(const std::string& key, base::Time time) const {
   const auto within = plan_.table.unique->within;
   auto connection = TRY(table_.tools().engine.connect());
   const auto count = TRY(connection.scalar(
       fmt::format("SELECT count(*) FROM ({}) WHERE CAST({} AS VARCHAR) = {} AND "
-                  "coalesce({}, _received_at) BETWEEN TIMESTAMPTZ {} AND TIMESTAMPTZ {} "
-                  "AND (_shard, _offset) <> ({}, {})",
+                  "coalesce({}, _received_at) BETWEEN TIMESTAMPTZ {} AND TIMESTAMPTZ {}",
                   lake::scan_sql(table_.root(), *table_.snapshot()),
                   base::sql_name(plan_.output[*plan_.unique_column].name), base::sql_string(key),
                   time_column(), base::sql_string(base::format_time(time - within)),
-                  base::sql_string(base::format_time(time + within)), own.shard, own.offset)));
+                  base::sql_string(base::format_time(time + within)))));
   return count.value_or("0") != "0";
 }
 

@@ -37,7 +37,7 @@ class Deduper {
  private:
   std::chrono::microseconds span() const;
   std::string time_column() const;
-  base::Result<bool> is_in_table(const std::string& key, base::Time time, Claimant own) const;
+  base::Result<bool> is_in_table(const std::string& key, base::Time time) const;
 
   const TablePlan& plan_;
   lake::Table& table_;
