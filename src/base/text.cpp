@@ -58,6 +58,8 @@ std::string doubled(std::string_view text, char quote) {
 }  // namespace
 
 std::string nearest_word(std::string_view word, std::span<const std::string> words) {
+  // Of a word of one letter every other one would be near.
+  if (word.size() < 2) return "";
   const std::size_t distance_max = std::max<std::size_t>(1, word.size() / 3);
   std::string best;
   std::size_t best_distance = distance_max + 1;
@@ -119,12 +121,16 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 bool is_utf8(std::string_view bytes) {
+  return first_invalid_utf8(bytes) == std::string_view::npos;
+}
+
+std::size_t first_invalid_utf8(std::string_view bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t length = utf8_length(bytes, at);
-    if (length == 0) return false;
+    if (length == 0) return at;
     at += length;
   }
-  return true;
+  return std::string_view::npos;
 }
 
 }  // namespace millrace::base

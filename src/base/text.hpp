@@ -28,5 +28,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 /// True if `bytes` is well-formed UTF-8.
 bool is_utf8(std::string_view bytes);
+/// The first byte that is not part of well-formed UTF-8, or npos.
+std::size_t first_invalid_utf8(std::string_view bytes);
 
 }  // namespace millrace::base

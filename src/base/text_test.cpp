@@ -17,7 +17,8 @@ TEST(NearestWord, FindsTypingErrors) {
 TEST(NearestWord, IsEmptyWhereNothingIsNear) {
   EXPECT_EQ(nearest_word("warehouse", kKeys), "");
   EXPECT_EQ(nearest_word("", kKeys), "");
-  EXPECT_EQ(nearest_word("x", {}), "");
+  EXPECT_EQ(nearest_word("xy", {}), "");
+  EXPECT_EQ(nearest_word("x", std::vector<std::string>{"y", "xy"}), "");
 }
 
 TEST(NearestWord, DoesNotWorkHardOnALongWord) {
@@ -69,6 +70,8 @@ TEST(IsUtf8, AcceptsWellFormedText) {
     EXPECT_TRUE(is_utf8(text)) << text;
   }
   EXPECT_TRUE(is_utf8(std::string_view("\0", 1)));
+  EXPECT_EQ(first_invalid_utf8("\u00fc\xff"), 2U);
+  EXPECT_EQ(first_invalid_utf8("\u00fc"), std::string_view::npos);
 }
 
 TEST(IsUtf8, RefusesWhatRfc3629Refuses) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/text.hpp"
 #include "config/read_parts.hpp"
@@ -9,25 +10,12 @@
 namespace millrace::config {
 namespace {
 
-constexpr std::size_t kNameSizeMax = 63;
-
-bool is_name(std::string_view name) {
-  if (name.empty() || name.size() > kNameSizeMax || name[0] < 'a' || name[0] > 'z') return false;
-  return std::ranges::all_of(
-      name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
-}
-
 /// Names that share one space: each can stand in a FROM.
 class Names {
  public:
   explicit Names(YamlFile& file) : file_(file) {}
 
   void add(const std::string& name, const Place& place, std::string_view kind) {
-    if (!is_name(name)) {
-      file_.fail(place,
-                 fmt::format("'{}' is no name: a small letter, then small letters, digits and _",
-                             base::printable(name)));
-    }
     const auto [there, is_new] = kinds_.emplace(name, kind);
     if (!is_new) file_.fail(place, fmt::format("there is a {} '{}' already", there->second, name));
   }
@@ -44,18 +32,51 @@ std::vector<std::string> names_of(const std::vector<T>& parts) {
   return names;
 }
 
+bool is_nested(const ColumnType& type) {
+  using Kind = ColumnType::Kind;
+  return type.kind == Kind::Struct || type.kind == Kind::List || type.kind == Kind::Json;
+}
+
+// A column of the source that a table reads; reported if there is none, or none that can be a key.
+void check_key(YamlFile& file, const Source& source, const std::string& key, const Place& place,
+               std::string_view what) {
+  const auto found = std::ranges::find(source.schema, key, &Column::name);
+  if (found == source.schema.end()) {
+    file.fail(place,
+              fmt::format("{}: '{}' has no column '{}'{}", what, source.name, base::printable(key),
+                          base::did_you_mean(key, names_of(source.schema))));
+  } else if (is_nested(found->type)) {
+    file.fail(place, fmt::format("{}: '{}' is {}; a plain value is needed", what, key,
+                                 sql_of(found->type)));
+  }
+}
+
 void check_table(YamlFile& file, const Pipeline& pipeline, Table& table) {
   table.from_is_table = pipeline.table(table.from) != nullptr;
-  if (!table.from_is_table && !pipeline.source(table.from)) {
+  const Source* source = pipeline.source(table.from);
+  if (!table.from_is_table && !source && table.from_place.line > 0) {
     auto known = names_of(pipeline.sources);
     for (const auto& name : names_of(pipeline.tables)) known.push_back(name);
-    file.fail(table.place, fmt::format("from: there is no source or table '{}'{}", table.from,
-                                       base::did_you_mean(table.from, known)));
+    file.fail(table.from_place,
+              fmt::format("from: there is no source or table '{}'{}", base::printable(table.from),
+                          base::did_you_mean(table.from, known)));
   }
   for (const auto& used : table.lookups) {
-    if (pipeline.lookup(used.lookup)) continue;
-    file.fail(used.place, fmt::format("there is no lookup '{}'{}", used.lookup,
-                                      base::did_you_mean(used.lookup, names_of(pipeline.lookups))));
+    if (!pipeline.lookup(used.lookup)) {
+      file.fail(used.place,
+                fmt::format("there is no lookup '{}'{}", base::printable(used.lookup),
+                            base::did_you_mean(used.lookup, names_of(pipeline.lookups))));
+    }
+    if (!source || source->schema.empty()) continue;
+    check_key(file, *source, used.column, used.place, "lookup " + used.lookup);
+    if (std::ranges::find(source->schema, used.lookup, &Column::name) != source->schema.end()) {
+      file.fail(used.place, fmt::format("the lookup '{0}' would be a second column '{0}' beside "
+                                        "that of '{1}'; rename the lookup",
+                                        used.lookup, source->name));
+    }
+  }
+  if (table.unique && source && !source->schema.empty()) {
+    check_key(file, *source, table.unique->key, table.unique->place, "unique");
   }
 }
 
@@ -85,18 +106,41 @@ void sort_tables(YamlFile& file, Pipeline& pipeline) {
   pipeline.tables = std::move(sorted);
 }
 
-void check_test(YamlFile& file, const Pipeline& pipeline, const PipelineTest& test) {
-  for (const auto& given : test.given) {
-    if (pipeline.source(given.source)) continue;
-    file.fail(test.place,
-              fmt::format("given: there is no source '{}'{}", given.source,
-                          base::did_you_mean(given.source, names_of(pipeline.sources))));
+void check_tests(YamlFile& file, const Pipeline& pipeline) {
+  std::set<std::string> names;
+  for (const auto& test : pipeline.tests) {
+    if (!names.insert(test.name).second) {
+      file.fail(test.place,
+                fmt::format("there is a test '{}' already", base::printable(test.name)));
+    }
+    for (const auto& given : test.given) {
+      if (pipeline.source(given.source)) continue;
+      file.fail(given.place,
+                fmt::format("given: there is no source '{}'{}", base::printable(given.source),
+                            base::did_you_mean(given.source, names_of(pipeline.sources))));
+    }
+    for (const auto& expected : test.expect) {
+      const auto& table = expected.table;
+      if (table.empty() || table == "_rejects" || pipeline.table(table)) continue;
+      file.fail(expected.place,
+                fmt::format("expect: there is no table '{}'{}", base::printable(table),
+                            base::did_you_mean(table, names_of(pipeline.tables))));
+    }
   }
-  for (const auto& expected : test.expect) {
-    if (expected.table == "_rejects" || pipeline.table(expected.table)) continue;
-    file.fail(test.place,
-              fmt::format("expect: there is no table '{}'{}", expected.table,
-                          base::did_you_mean(expected.table, names_of(pipeline.tables))));
+}
+
+void check_job(YamlFile& file, const Pipeline& pipeline, const Job& job) {
+  auto known = names_of(pipeline.tables);
+  for (const auto& other : pipeline.jobs) {
+    if (other.name != job.name) known.push_back(other.name);
+  }
+  for (const auto& read : job.reads) {
+    if (std::ranges::find(known, read) != known.end()) continue;
+    const std::string why = read == job.name
+                                ? "a job does not read its own table"
+                                : fmt::format("there is no table '{}'{}", base::printable(read),
+                                              base::did_you_mean(read, known));
+    file.fail(job.place, "reads: " + why);
   }
 }
 
@@ -110,14 +154,8 @@ void check_references(YamlFile& file, Pipeline& pipeline) {
   for (const auto& job : pipeline.jobs) names.add(job.name, job.place, "job");
   for (auto& table : pipeline.tables) check_table(file, pipeline, table);
   sort_tables(file, pipeline);
-  for (const auto& job : pipeline.jobs) {
-    for (const auto& read : job.reads) {
-      if (pipeline.table(read) || pipeline.job(read)) continue;
-      file.fail(job.place, fmt::format("reads: there is no table '{}'{}", read,
-                                       base::did_you_mean(read, names_of(pipeline.tables))));
-    }
-  }
-  for (const auto& test : pipeline.tests) check_test(file, pipeline, test);
+  for (const auto& job : pipeline.jobs) check_job(file, pipeline, job);
+  check_tests(file, pipeline);
 }
 
 }  // namespace millrace::config

@@ -115,6 +115,10 @@ class Parser {
     do {
       const std::string name = take_word();
       if (name.empty()) return failure("a field's name is missing");
+      const bool is_there = std::ranges::any_of(type.fields, [&](const Column& field) {
+        return base::equal_ignoring_case(field.name, name);
+      });
+      if (is_there) return failure(fmt::format("there are two fields '{}'", name));
       type.fields.push_back({name, TRY(read_type(depth + 1))});
     } while (take(','));
     if (!take(')')) return failure("')' is missing");

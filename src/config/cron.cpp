@@ -55,7 +55,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 Error wrong(const FieldRule& rule, std::string_view text) {
   return {Code::Invalid,
           fmt::format("the {} '{}' is not within {} to {}, a list, a range or a step", rule.name,
-                      text, rule.first, rule.last)};
+                      base::printable(text), rule.first, rule.last)};
 }
 
 Result<int> number_of(const FieldRule& rule, std::string_view text) {
@@ -116,8 +116,10 @@ std::string_view without_nickname(std::string_view text) {
 Result<Cron> Cron::parse(std::string_view text) {
   Cron cron;
   cron.text_ = text;
+  std::string plain(without_nickname(base::trimmed(text)));
+  std::ranges::replace(plain, '\t', ' ');
   std::vector<std::string_view> fields;
-  for (const auto part : split(without_nickname(base::trimmed(text)), ' ')) {
+  for (const auto part : split(plain, ' ')) {
     if (!part.empty()) fields.push_back(part);
   }
   if (fields.size() != 5) {
@@ -125,7 +127,7 @@ Result<Cron> Cron::parse(std::string_view text) {
         Code::Invalid,
         fmt::format("a schedule has five fields (minute, hour, day of month, month, day of "
                     "week), like \"0 1 * * *\"; '{}' has {}",
-                    text, fields.size())};
+                    base::printable(text), fields.size())};
   }
   const auto& rules = field_rules();
   TRY(read_field(rules[0], fields[0], cron.minutes_));
@@ -135,6 +137,7 @@ Result<Cron> Cron::parse(std::string_view text) {
   TRY(read_field(rules[4], fields[4], cron.week_days_));
   cron.has_any_month_day_ = fields[2].starts_with('*');
   cron.has_any_week_day_ = fields[4].starts_with('*');
+  cron.follows_real_time_ = fields[0].starts_with('*') || fields[1].starts_with('*');
   const CalendarDay start(std::chrono::days(20'000));
   for (int i = 0; i < kDaysAheadMax; ++i) {
     if (cron.fits(start + std::chrono::days(i))) return cron;
@@ -161,18 +164,29 @@ std::optional<minutes> Cron::first_minute(minutes from) const {
   return std::nullopt;
 }
 
+std::vector<base::Time> Cron::moments_of(CalendarDay day, minutes minute,
+                                         const TimeZone& zone) const {
+  const std::chrono::local_time<std::chrono::microseconds> wall(day.time_since_epoch() + minute);
+  if (follows_real_time_) return zone.all_at(wall);
+  return {zone.at(wall)};
+}
+
 base::Time Cron::next_after(base::Time time, const TimeZone& zone) const {
-  // From the wall clock's start of the hour before, so that an hour that is repeated is not passed
-  // over.
-  const auto wall = zone.wall(time) - std::chrono::hours(2);
+  // From some wall time before, so that an hour that is repeated is not passed over.
+  const auto wall = zone.wall(time) - std::chrono::hours(3);
   CalendarDay day(std::chrono::floor<std::chrono::days>(wall).time_since_epoch());
   auto from = std::chrono::floor<minutes>(wall.time_since_epoch() - day.time_since_epoch());
+  // First moments come in the order of the wall; a second one of an earlier wall time may come
+  // before the first moment of a later one.
+  std::optional<base::Time> earliest;
   for (;;) {
     for (auto minute = fits(day) ? first_minute(from) : std::nullopt; minute;
          minute = first_minute(*minute + minutes(1))) {
-      const auto moment = zone.at(
-          std::chrono::local_time<std::chrono::microseconds>(day.time_since_epoch() + *minute));
-      if (moment > time) return moment;
+      const auto moments = moments_of(day, *minute, zone);
+      for (const auto moment : moments) {
+        if (moment > time && (!earliest || moment < *earliest)) earliest = moment;
+      }
+      if (!moments.empty() && moments.front() > time) return *earliest;
     }
     day += std::chrono::days(1);
     from = minutes(0);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "config/time_zone.hpp"
@@ -20,11 +21,15 @@ class Cron {
 
   const std::string& text() const { return text_; }
   /// The first time after `time`, in the wall clock of `zone`. A wall time that a clock change
-  /// leaves out fires at the change; one that it repeats fires once.
+  /// leaves out fires at the change; one that it repeats fires once. Schedules with `*` in the
+  /// minute or the hour follow the real time instead: nothing in the gap, both of the repeated
+  /// hours.
   base::Time next_after(base::Time time, const TimeZone& zone) const;
 
  private:
   bool fits(CalendarDay day) const;
+  std::vector<base::Time> moments_of(CalendarDay day, std::chrono::minutes minute,
+                                     const TimeZone& zone) const;
   std::optional<std::chrono::minutes> first_minute(std::chrono::minutes from) const;
 
   std::string text_;
@@ -35,6 +40,7 @@ class Cron {
   std::bitset<7> week_days_;  // 0: Sunday
   bool has_any_month_day_ = true;
   bool has_any_week_day_ = true;
+  bool follows_real_time_ = false;
 };
 
 }  // namespace millrace::config

@@ -116,6 +116,7 @@ struct Table {
   SqlText sql;
   std::vector<std::string> partition_by;
   CommitPolicy commit;
+  Place from_place = {};  ///< no line: what it names was reported already
 };
 
 enum class Each : std::uint8_t { None, Hour, Day };
@@ -170,11 +171,13 @@ struct PipelineTest {
   struct Given {
     std::string source;
     std::vector<std::string> records;
+    Place place = {};
   };
   struct Expected {
     std::string table;
     SqlText sql;
     std::vector<std::vector<std::optional<std::string>>> rows;
+    Place place = {};
   };
   std::string name;
   Place place;

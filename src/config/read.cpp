@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -15,49 +16,123 @@ namespace {
 using base::Code;
 using base::Error;
 
+constexpr std::size_t kCaretBytesMax = 120;
+constexpr std::size_t kFileBytesMax = std::size_t{4} << 20;
+
 // Reads each entry of a mapping of names.
 template <class T>
 void read_map(YamlFile& file, Section& section, const char* key, std::vector<T>& into,
-              T (*read)(YamlFile&, const std::string&, const YAML::Node&)) {
-  if (!section.has(key)) return;
-  const auto node = section.node(key);
-  if (!node.IsMap()) {
-    file.fail(section.place_of(key), fmt::format("{}: names and their settings are expected", key));
-    return;
-  }
-  for (const auto& entry : node) {
-    T part = read(file, file.text_of(entry.first), entry.second);
-    part.place = file.place_of(entry.first);
+              T (*read)(YamlFile&, const Entry&)) {
+  for (const auto& entry : section.named_entries(key, "names and their settings are")) {
+    T part = read(file, entry);
+    part.name = entry.name;
+    part.place = entry.place;
     into.push_back(std::move(part));
   }
 }
 
-Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem::path& path) {
-  Section section(file, root, "file");
-  Pipeline pipeline{.name = section.text("pipeline"),
-                    .timezone = section.text("timezone", "UTC"),
-                    .file = std::filesystem::absolute(path)};
+void read_header(YamlFile& file, Section& section, Pipeline& pipeline) {
+  pipeline.name = section.text("pipeline");
+  pipeline.timezone = section.text("timezone");
   if (const auto zone = TimeZone::find(pipeline.timezone); !zone) {
-    file.fail(section.place_of("timezone"), zone.error().message);
+    file.fail(section.place_of("timezone"), "timezone: " + zone.error().message);
   }
-  const bool is_named =
-      !pipeline.name.empty() &&
-      pipeline.name.find_first_not_of(
-          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string::npos;
-  if (section.has("pipeline") && !is_named) {
+  constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  const bool is_name = !pipeline.name.empty() && pipeline.name.size() <= kNameBytesMax &&
+                       pipeline.name.find_first_not_of(kAllowed) == std::string::npos;
+  if (section.has("pipeline") && !is_name) {
     file.fail(section.place_of("pipeline"),
-              "pipeline: a name of letters, digits, _ and - is expected");
+              fmt::format("pipeline: a name of at most {} letters, digits, _ and - is expected",
+                          kNameBytesMax));
   }
+}
+
+Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem::path& path) {
+  const Place start{path.string(), 1, 1};
+  Section section(file, {"", start, root, root.IsNull() ? start : file.place_of(root)}, "file");
+  Pipeline pipeline{.file = std::filesystem::absolute(path)};
+  read_header(file, section, pipeline);
   read_map(file, section, "sources", pipeline.sources, read_source);
   read_map(file, section, "lookups", pipeline.lookups, read_lookup);
   read_map(file, section, "tables", pipeline.tables, read_table);
   read_map(file, section, "jobs", pipeline.jobs, read_job);
   read_map(file, section, "reports", pipeline.reports, read_report);
-  if (section.has("tests") && section.node("tests").IsSequence()) {
-    for (const auto& node : section.node("tests")) pipeline.tests.push_back(read_test(file, node));
+  if (section.has("tests") && !section.entry("tests").value.IsSequence()) {
+    file.fail(section.place_of("tests"), "tests: a list is expected, `- name: …`");
+  } else if (section.has("tests")) {
+    for (const auto& node : section.entry("tests").value) {
+      pipeline.tests.push_back(read_test(file, node));
+    }
   }
   check_references(file, pipeline);
   return pipeline;
+}
+
+// Reads the file's one document. Errors of the parser end it: there is nothing to read on from.
+std::optional<YAML::Node> load(YamlFile& file, std::string_view text, const std::string& name) {
+  const auto fail_at_line_of = [&](std::size_t at, const std::string& message) {
+    const auto before = text.substr(0, at);
+    const auto line = static_cast<int>(std::ranges::count(before, '\n'));
+    const auto start = before.rfind('\n');
+    const std::size_t column = start == std::string_view::npos ? at : at - start - 1;
+    file.fail({name, line + 1, static_cast<int>(column) + 1}, message);
+  };
+  if (text.size() > kFileBytesMax) {
+    file.fail({name},
+              fmt::format("the file has {} bytes; {} are the limit", text.size(), kFileBytesMax));
+    return std::nullopt;
+  }
+  if (const auto at = base::first_invalid_utf8(text); at != std::string_view::npos) {
+    fail_at_line_of(at, "not UTF-8");
+    return std::nullopt;
+  }
+  if (const auto at = text.find('\0'); at != std::string_view::npos) {
+    fail_at_line_of(at, "a NUL byte");
+    return std::nullopt;
+  }
+  // An open quote before a last line break would be taken for closed.
+  constexpr std::string_view kBlank = " \r\n";
+  const auto documents =
+      YAML::LoadAll(std::string(text.substr(0, text.find_last_not_of(kBlank) + 1)));
+  if (documents.size() > 1) {
+    file.fail(documents[1], "one file holds one pipeline; remove what follows `---`");
+    return std::nullopt;
+  }
+  const bool is_empty = documents.empty() || documents[0].IsNull();
+  if (is_empty) {
+    file.fail({name, 1, 1}, "the file is empty; it starts with `pipeline: NAME`");
+    return std::nullopt;
+  }
+  return documents[0];
+}
+
+std::string line_of(std::string_view text, int line) {
+  std::size_t at = 0;
+  for (int i = 0; i < line && at < text.size(); ++i)
+    at = std::min(text.find('\n', at), text.size()) + 1;
+  if (at >= text.size()) return "";
+  return std::string(text.substr(at, std::min(text.find('\n', at), text.size()) - at));
+}
+
+void fail_as_yaml(YamlFile& file, const YAML::Exception& error, std::string_view text,
+                  const std::string& name) {
+  if (error.mark.is_null() || error.msg.find("bad file") != std::string::npos) {
+    file.fail({name, 1, 1}, "not YAML: nested too deep");
+    return;
+  }
+  const std::string line = line_of(text, error.mark.line);
+  const auto content = line.find_first_not_of(" \t");
+  const auto tab = line.find('\t');
+  std::string message = "not YAML: " + error.msg;
+  int column = error.mark.column;
+  if (tab < content || (tab != std::string::npos && content == std::string::npos)) {
+    message = "not YAML: a tab indents this line; YAML takes blanks only";
+    column = static_cast<int>(tab);
+  } else if (error.msg.find("illegal map value") != std::string::npos) {
+    message += "; a text with ': ' in it needs quotes";
+  }
+  file.fail({name, error.mark.line + 1, column + 1}, message);
 }
 
 template <class T>
@@ -131,33 +206,40 @@ std::variant<Pipeline, Problems> parse_pipeline(std::string_view text,
                                                 const Environment& environment) {
   YamlFile file(text, path.string(), environment);
   try {
-    const YAML::Node root = YAML::Load(std::string(text));
-    Pipeline pipeline = read_file(file, root, path);
-    if (file.has_problems()) return file.take_problems();
-    return pipeline;
+    if (const auto root = load(file, text, path.string())) {
+      Pipeline pipeline = read_file(file, *root, path);
+      if (file.problem_count() == 0) return pipeline;
+    }
   } catch (const YAML::Exception& error) {
-    file.fail({path.string(), error.mark.line + 1, error.mark.column + 1},
-              "not YAML: " + error.msg);
-    return file.take_problems();
+    fail_as_yaml(file, error, text, path.string());
   }
+  return file.take_problems();
 }
 
 std::string with_caret(const Error& error, std::string_view text) {
   std::string out = error.text();
   const auto last = error.place.rfind(':');
-  const auto first = last == std::string::npos ? last : error.place.rfind(':', last - 1);
+  const auto first =
+      last == std::string::npos || last == 0 ? std::string::npos : error.place.rfind(':', last - 1);
   if (first == std::string::npos) return out;
   const int line = std::atoi(error.place.c_str() + first + 1);
   const int column = std::atoi(error.place.c_str() + last + 1);
-  std::size_t at = 0;
-  for (int i = 1; i < line && at < text.size(); ++i)
-    at = std::min(text.find('\n', at), text.size()) + 1;
-  if (line < 1 || column < 1 || at >= text.size()) return out;
-  const auto source = text.substr(at, std::min(text.find('\n', at), text.size()) - at);
+  if (line < 1 || column < 1) return out;
+  const std::string source = line_of(text, line - 1);
+  if (base::trimmed(source).empty()) return out;
+  // A window of the line around the place; what does not print plainly is shown as a blank.
+  const auto place = std::min(static_cast<std::size_t>(column) - 1, source.size());
+  std::size_t from = place > kCaretBytesMax / 2 ? place - kCaretBytesMax / 2 : 0;
+  while (from > 0 && (source[from] & 0xC0) == 0x80) --from;
+  std::string shown = source.substr(from, kCaretBytesMax);
+  std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
+  // Bytes that continue a character take no room.
+  const auto width = std::ranges::count_if(shown.substr(0, place - from),
+                                           [](unsigned char c) { return (c & 0xC0) != 0x80; });
   const auto number = std::to_string(line);
-  return fmt::format("{}\n  {} | {}\n  {} | {}^", out, number, base::printable(source, 160),
-                     std::string(number.size(), ' '),
-                     std::string(static_cast<std::size_t>(column) - 1, ' '));
+  return fmt::format("{}\n  {} | {}\n  {} | {}^", out, number,
+                     base::printable(shown, kCaretBytesMax), std::string(number.size(), ' '),
+                     std::string(static_cast<std::size_t>(width), ' '));
 }
 
 }  // namespace millrace::config

@@ -1,18 +1,15 @@
 #pragma once
 
-#include <set>
-#include <string>
-
 #include "config/yaml.hpp"
 
 namespace millrace::config {
 
 /// Readers of the sections; each reports what is wrong to the file and reads on.
-Source read_source(YamlFile& file, const std::string& name, const YAML::Node& node);
-Lookup read_lookup(YamlFile& file, const std::string& name, const YAML::Node& node);
-Table read_table(YamlFile& file, const std::string& name, const YAML::Node& node);
-Job read_job(YamlFile& file, const std::string& name, const YAML::Node& node);
-Report read_report(YamlFile& file, const std::string& name, const YAML::Node& node);
+Source read_source(YamlFile& file, const Entry& entry);
+Lookup read_lookup(YamlFile& file, const Entry& entry);
+Table read_table(YamlFile& file, const Entry& entry);
+Job read_job(YamlFile& file, const Entry& entry);
+Report read_report(YamlFile& file, const Entry& entry);
 PipelineTest read_test(YamlFile& file, const YAML::Node& node);
 
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;

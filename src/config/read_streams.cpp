@@ -5,18 +5,13 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "base/units.hpp"
 #include "config/read_parts.hpp"
 
 namespace millrace::config {
 namespace {
 
-using namespace base::literals;
-using namespace std::chrono_literals;
-
-constexpr int kShardsMax = 256;
-const std::set<std::string, std::less<>> kReserved{"_shard", "_offset", "_row", "_received_at",
-                                                   "_extra"};
+constexpr std::size_t kColumnsMax = 1000;
+constexpr std::size_t kColumnNameBytesMax = 128;
 
 std::vector<std::string> names_of(const std::vector<Column>& columns) {
   std::vector<std::string> names;
@@ -30,25 +25,47 @@ std::string lower(std::string text) {
   return text;
 }
 
-std::vector<Column> read_schema(YamlFile& file, const YAML::Node& node) {
+bool is_column_name(std::string_view name) {
+  const auto is_odd = [](unsigned char c) {
+    return c < 0x20 || c == '"' || c == '\\' || c == 0x7F;
+  };
+  return !name.empty() && name.size() <= kColumnNameBytesMax &&
+         std::ranges::none_of(name, is_odd) && base::trimmed(name) == name;
+}
+
+std::vector<Column> read_schema(YamlFile& file, Section& section) {
   std::vector<Column> columns;
   std::set<std::string> seen;
-  if (!node.IsMap() || node.size() == 0) {
-    file.fail(node, "schema: columns are expected here, like `order_id: varchar`");
-    return columns;
+  const auto entries = section.entries("schema", "columns like `order_id: varchar` are");
+  if (entries.size() > kColumnsMax || (entries.empty() && section.entry("schema").value.IsMap())) {
+    file.fail(
+        section.place_of("schema"),
+        fmt::format("schema: 1 to {} columns are expected, not {}", kColumnsMax, entries.size()));
   }
-  for (const auto& entry : node) {
-    const std::string name = file.text_of(entry.first);
-    const auto type = parse_column_type(file.text_of(entry.second));
-    if (!type) file.fail(entry.second, type.error().message);
-    if (kReserved.contains(lower(name))) {
-      file.fail(entry.first, fmt::format("'{}' is a name of Millrace's own columns", name));
-    } else if (name.empty() || !seen.insert(lower(name)).second) {
-      file.fail(entry.first, fmt::format("there are two columns '{}'", name));
+  for (const auto& entry : entries) {
+    const auto before = file.problem_count();
+    const std::string text = file.text_of(entry);
+    const auto type = parse_column_type(text);
+    if (!type && file.problem_count() == before) file.fail(entry.value_place, type.error().message);
+    if (entry.name.starts_with('_')) {
+      file.fail(entry.place,
+                fmt::format("column '{}': names that start with _ are the pipeline's own",
+                            base::printable(entry.name)));
+    } else if (!is_column_name(entry.name)) {
+      file.fail(entry.place, fmt::format("column '{}': a name has 1 to {} bytes, no quotes, "
+                                         "backslashes or control characters, no blank at its ends",
+                                         base::printable(entry.name), kColumnNameBytesMax));
+    } else if (!seen.insert(lower(entry.name)).second) {
+      // SQL does not tell them apart.
+      file.fail(entry.place, fmt::format("there are two columns '{}'", entry.name));
     }
-    columns.push_back({name, type ? *type : ColumnType{}});
+    columns.push_back({entry.name, type ? *type : ColumnType{}});
   }
   return columns;
+}
+
+std::filesystem::path folder_of(const Place& place) {
+  return std::filesystem::path(place.file).parent_path();
 }
 
 const Column* find(const std::vector<Column>& columns, const std::string& name) {
@@ -56,13 +73,13 @@ const Column* find(const std::vector<Column>& columns, const std::string& name) 
   return found == columns.end() ? nullptr : &*found;
 }
 
-void read_event_time(YamlFile& file, const YAML::Node& node, Source& source) {
-  Section section(file, node, "event_time");
-  EventTime time{section.text("column"), section.duration("lateness", 0s)};
+void read_event_time(YamlFile& file, const Entry& entry, Source& source) {
+  Section section(file, entry, "event_time");
+  EventTime time{section.text("column"), section.duration("lateness")};
   const Column* column = find(source.schema, time.column);
   if (!column && section.has("column")) {
     file.fail(section.place_of("column"),
-              fmt::format("there is no column '{}'{}", time.column,
+              fmt::format("event_time: there is no column '{}'{}", base::printable(time.column),
                           base::did_you_mean(time.column, names_of(source.schema))));
   } else if (column && column->type.kind != ColumnType::Kind::TimestampTz) {
     file.fail(section.place_of("column"),
@@ -72,25 +89,69 @@ void read_event_time(YamlFile& file, const YAML::Node& node, Source& source) {
   source.event_time = time;
 }
 
+bool is_nested(const ColumnType& type) {
+  using Kind = ColumnType::Kind;
+  return type.kind == Kind::Struct || type.kind == Kind::List || type.kind == Kind::Json;
+}
+
 LogSource read_log(YamlFile& file, Section& section, const Source& source) {
-  LogSource log{.shards = section.integer("shards", 1, 1, kShardsMax),
-                .partition_key = section.text("partition_key"),
-                .retention_time = 168h,
-                .retention_bytes = 10'000'000'000};
+  LogSource log{.shards = section.integer("shards"),
+                .partition_key = section.text("partition_key")};
   if (section.has("retention")) {
-    Section retention(file, section.node("retention"), "retention");
-    log.retention_time = retention.duration("time", log.retention_time);
-    log.retention_bytes = retention.bytes("bytes", log.retention_bytes);
-    if (log.retention_bytes < 1_MiB) {
-      file.fail(retention.place_of("bytes"), "retention: at least 1MiB is needed");
-    }
+    Section retention(file, section.entry("retention"), "retention");
+    log.retention_time = retention.duration("time");
+    log.retention_bytes = retention.bytes("bytes");
+  } else {
+    log.retention_time = std::chrono::days(7);
+    log.retention_bytes = 10'000'000'000;
   }
-  if (!log.partition_key.empty() && !find(source.schema, log.partition_key)) {
+  if (log.partition_key.empty()) return log;
+  const Column* column = find(source.schema, log.partition_key);
+  if (!column) {
+    file.fail(
+        section.place_of("partition_key"),
+        fmt::format("partition_key: there is no column '{}'{}", base::printable(log.partition_key),
+                    base::did_you_mean(log.partition_key, names_of(source.schema))));
+  } else if (is_nested(column->type)) {
     file.fail(section.place_of("partition_key"),
-              fmt::format("partition_key: there is no column '{}'{}", log.partition_key,
-                          base::did_you_mean(log.partition_key, names_of(source.schema))));
+              fmt::format("partition_key: '{}' is {}; a plain value is needed", column->name,
+                          sql_of(column->type)));
   }
   return log;
+}
+
+FilesSource read_files(YamlFile& file, Section& section) {
+  if (!section.has("path")) {
+    file.fail(section.place(), "the key 'path' is missing: a glob like data/orders-*.ndjson");
+  }
+  const std::string path = section.text("path");
+  if (section.has("path") && path.empty()) file.fail(section.place_of("path"), "path: is empty");
+  if (const auto scheme = path.find("://"); scheme != std::string::npos) {
+    file.fail(section.place_of("path"), fmt::format("path: {} is not available in this version; "
+                                                    "give a local folder",
+                                                    path.substr(0, scheme + 3)));
+  }
+  return {
+      .glob =
+          std::filesystem::absolute(folder_of(section.place()) / path).lexically_normal().string(),
+      .header = section.boolean("header")};
+}
+
+void read_csv(YamlFile& file, Section& section, Source& source) {
+  const auto delimiter = section.text("delimiter");
+  const bool is_one = delimiter.size() == 1 &&
+                      std::string_view("\"\r\n\0", 4).find(delimiter) == std::string_view::npos;
+  if (is_one) {
+    source.csv_delimiter = delimiter[0];
+  } else {
+    file.fail(section.place_of("delimiter"),
+              "delimiter: one ASCII character is expected, no quote or line break");
+  }
+  source.csv_null = section.text("null_text");
+  if (source.csv_null.find_first_of("\"\r\n" + delimiter) != std::string::npos) {
+    file.fail(section.place_of("null_text"),
+              "null_text: without quotes, line breaks and the delimiter");
+  }
 }
 
 void refuse(YamlFile& file, Section& section, std::initializer_list<const char*> keys,
@@ -102,76 +163,79 @@ void refuse(YamlFile& file, Section& section, std::initializer_list<const char*>
   }
 }
 
-std::filesystem::path folder_of(const Place& place) {
-  return std::filesystem::path(place.file).parent_path();
+// True if `from` names what only a later version has.
+bool is_of_later_version(YamlFile& file, const Entry& entry) {
+  if (!entry.value.IsMap()) return false;
+  for (const auto& pair : entry.value) {
+    const bool is_from = pair.first.IsScalar() && pair.first.Scalar() == "from";
+    if (!is_from || !pair.second.IsScalar()) continue;
+    const auto& from = pair.second.Scalar();
+    if (from != "kinesis" && from != "kafka") continue;
+    file.fail(pair.second, fmt::format("from: {} is not available in this version; log and files "
+                                       "are",
+                                       from));
+    return true;
+  }
+  return false;
 }
 
 }  // namespace
 
-Source read_source(YamlFile& file, const std::string& name, const YAML::Node& node) {
-  Section section(file, node, "source");
-  Source source{.name = name, .place = section.place()};
-  if (section.has("schema")) source.schema = read_schema(file, section.node("schema"));
-  source.format = section.word("format", "json") == "csv" ? Format::Csv : Format::Json;
-  const auto unknown = section.word("unknown_fields", "ignore");
+Source read_source(YamlFile& file, const Entry& entry) {
+  Source source{.name = entry.name, .place = entry.place};
+  if (is_of_later_version(file, entry)) return source;
+  Section section(file, entry, "source");
+  if (section.has("schema")) source.schema = read_schema(file, section);
+  source.format = section.word("format") == "csv" ? Format::Csv : Format::Json;
+  const auto unknown = section.word("unknown_fields");
   source.unknown_fields = unknown == "reject" ? UnknownFields::Reject
                           : unknown == "keep" ? UnknownFields::Keep
                                               : UnknownFields::Ignore;
-  if (section.has("event_time")) read_event_time(file, section.node("event_time"), source);
-  const auto delimiter = section.text("delimiter", ",");
-  if (delimiter.size() != 1 || delimiter == "\"" || delimiter == "\n") {
-    file.fail(section.place_of("delimiter"), "delimiter: one character is expected, no quote");
+  if (section.has("event_time")) read_event_time(file, section.entry("event_time"), source);
+  if (source.format == Format::Json) {
+    refuse(file, section, {"delimiter", "header", "null_text"}, "format: csv");
   } else {
-    source.csv_delimiter = delimiter[0];
+    read_csv(file, section, source);
+    if (source.unknown_fields == UnknownFields::Keep) {
+      file.fail(section.place_of("unknown_fields"),
+                "unknown_fields: keep is only for format: json");
+    }
   }
-  source.csv_null = section.text("null");
-  if (source.format == Format::Json) refuse(file, section, {"delimiter", "header", "null"}, "csv");
-  const auto from = section.word("from", "log");
-  if (from == "kinesis" || from == "kafka") {
-    file.fail(section.place_of("from"), fmt::format("'{}' is not available in this version", from));
-  }
-  if (from != "files") {
-    refuse(file, section, {"path", "header"}, "sources from files");
+  if (section.word("from") == "files") {
+    refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
+    source.from = read_files(file, section);
+  } else {
+    refuse(file, section, {"path", "header"}, "from: files");
     source.from = read_log(file, section, source);
-    return source;
   }
-  refuse(file, section, {"shards", "partition_key", "retention"}, "sources from log");
-  if (!section.has("path")) {
-    file.fail(section.place(), "the key 'path' is missing: a glob like data/orders-*.ndjson");
-  }
-  source.from = FilesSource{
-      .glob = std::filesystem::absolute(folder_of(section.place()) / section.text("path"))
-                  .lexically_normal()
-                  .string(),
-      .header = section.boolean("header", true)};
   return source;
 }
 
-Lookup read_lookup(YamlFile& file, const std::string& name, const YAML::Node& node) {
-  Section section(file, node, "lookup");
-  Lookup lookup{.name = name, .place = section.place()};
+Lookup read_lookup(YamlFile& file, const Entry& entry) {
+  Section section(file, entry, "lookup");
+  Lookup lookup{.name = entry.name, .place = entry.place};
   const auto from = section.text("from");
-  if (from.find("://") != std::string::npos) {
+  lookup.key = section.text("key");
+  lookup.refresh = section.duration("refresh");
+  if (const auto scheme = from.find("://"); scheme != std::string::npos) {
     file.fail(section.place_of("from"),
-              fmt::format("lookups from {} are not available in this version; give a file",
-                          from.substr(0, from.find("://") + 3)));
+              fmt::format("from: {} is not available in this version; give a CSV, Parquet or JSON "
+                          "file",
+                          from.substr(0, scheme + 3)));
     return lookup;
   }
   lookup.path = std::filesystem::absolute(folder_of(section.place()) / from).lexically_normal();
-  lookup.key = section.text("key");
-  lookup.refresh = section.duration("refresh", 0s);
   const auto extension = lookup.path.extension().string();
-  const auto guess = extension == ".parquet" ? "parquet"
-                     : extension == ".json" || extension == ".ndjson" || extension == ".jsonl"
-                         ? "json"
-                         : "csv";
-  const auto format = section.word("format", guess);
+  const bool is_json = extension == ".json" || extension == ".ndjson" || extension == ".jsonl";
+  const auto guess = extension == ".parquet" ? "parquet" : is_json ? "json" : "csv";
+  const auto format = section.has("format") ? section.word("format") : guess;
   lookup.format = format == "parquet" ? LookupFormat::Parquet
                   : format == "json"  ? LookupFormat::Json
                                       : LookupFormat::Csv;
   std::error_code ignored;
   if (section.has("from") && !std::filesystem::is_regular_file(lookup.path, ignored)) {
-    file.fail(section.place_of("from"), fmt::format("there is no file {}", lookup.path.string()));
+    file.fail(section.place_of("from"),
+              fmt::format("from: there is no file {}", lookup.path.string()));
   }
   return lookup;
 }

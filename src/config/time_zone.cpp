@@ -18,7 +18,7 @@ Result<TimeZone> TimeZone::find(std::string_view name) {
   } catch (const std::exception&) {
     std::vector<std::string> names;
     for (const auto& zone : date::get_tzdb().zones) names.push_back(zone.name());
-    return Error{Code::NotFound, fmt::format("there is no time zone '{}'{}", name,
+    return Error{Code::NotFound, fmt::format("there is no time zone '{}'{}", base::printable(name),
                                              base::did_you_mean(name, names))};
   }
 }
@@ -38,6 +38,17 @@ base::Time TimeZone::at(std::chrono::local_time<microseconds> wall) const {
     return std::chrono::time_point_cast<microseconds>(info.first.end);
   }
   return base::Time(local.time_since_epoch() - info.first.offset);
+}
+
+std::vector<base::Time> TimeZone::all_at(std::chrono::local_time<microseconds> wall) const {
+  const date::local_time<microseconds> local(wall.time_since_epoch());
+  const auto info = zone_->get_info(local);
+  if (info.result == date::local_info::nonexistent) return {};
+  std::vector<base::Time> moments{base::Time(local.time_since_epoch() - info.first.offset)};
+  if (info.result == date::local_info::ambiguous) {
+    moments.emplace_back(local.time_since_epoch() - info.second.offset);
+  }
+  return moments;
 }
 
 CalendarDay TimeZone::day_of(base::Time time) const {

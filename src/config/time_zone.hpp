@@ -33,6 +33,9 @@ class TimeZone {
   /// never (the clock was put forward over it), the end of the gap.
   base::Time at(std::chrono::local_time<std::chrono::microseconds> wall) const;
   std::chrono::local_time<std::chrono::microseconds> wall(base::Time time) const;
+  /// All moments at which the clock on the wall shows `wall`, oldest first: one as a rule, none in
+  /// the gap when it is put forward, two when it is put back.
+  std::vector<base::Time> all_at(std::chrono::local_time<std::chrono::microseconds> wall) const;
 
  private:
   explicit TimeZone(const date::time_zone* zone) : zone_(zone) {}

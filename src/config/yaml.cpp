@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <set>
 
 #include "base/text.hpp"
-#include "base/units.hpp"
 
 namespace millrace::config {
 namespace {
@@ -26,17 +25,20 @@ int indent_of(const std::string& line) {
   return first == std::string::npos ? 0 : static_cast<int>(first);
 }
 
-std::vector<std::string> words_of(std::string_view words) {
-  std::vector<std::string> list;
-  for (std::size_t at = 0; at <= words.size();) {
-    const auto end = std::min(words.find('|', at), words.size());
-    list.emplace_back(words.substr(at, end - at));
-    at = end + 1;
-  }
-  return list;
+bool is_variable(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !name.empty() && std::ranges::all_of(name, fits) && (name[0] < '0' || name[0] > '9');
 }
 
 }  // namespace
+
+bool is_name(std::string_view name) {
+  if (name.empty() || name.size() > kNameBytesMax || name[0] < 'a' || name[0] > 'z') return false;
+  return std::ranges::all_of(
+      name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+}
 
 YamlFile::YamlFile(std::string_view text, std::string name, const Environment& environment)
     : lines_(split_lines(text)), name_(std::move(name)), environment_(environment) {}
@@ -61,6 +63,43 @@ Problems YamlFile::take_problems() {
   return problems;
 }
 
+std::vector<Entry> YamlFile::entries(const YAML::Node& node, const Place& place,
+                                     std::string_view wanted) {
+  std::vector<Entry> entries;
+  if (!node.IsMap()) {
+    fail(place, fmt::format("{} expected here", wanted));
+    return entries;
+  }
+  std::set<std::string, std::less<>> seen;
+  for (const auto& pair : node) {
+    const Place key_place = place_of(pair.first);
+    if (!pair.first.IsScalar()) {
+      fail(key_place, "a key is a text");
+      continue;
+    }
+    const std::string name = text_of(pair.first, key_place);
+    if (!seen.insert(name).second) {
+      fail(key_place, fmt::format("the key '{}' stands here twice", base::printable(name)));
+      continue;
+    }
+    entries.push_back(
+        {name, key_place, pair.second, pair.second.IsNull() ? key_place : place_of(pair.second)});
+  }
+  return entries;
+}
+
+std::vector<Entry> YamlFile::named_entries(const YAML::Node& node, const Place& place,
+                                           std::string_view wanted) {
+  auto all = entries(node, place, wanted);
+  for (const auto& entry : all) {
+    if (is_name(entry.name)) continue;
+    fail(entry.place, fmt::format("'{}' is no name: a small letter, then small letters, digits and "
+                                  "_, at most {}",
+                                  base::printable(entry.name), kNameBytesMax));
+  }
+  return all;
+}
+
 std::string YamlFile::replaced(const std::string& text, const Place& place) {
   std::string out;
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -80,8 +119,15 @@ std::string YamlFile::replaced(const std::string& text, const Place& place) {
     const std::string inside = text.substr(at + 2, end - at - 2);
     const auto colon = inside.find(":-");
     const std::string variable = inside.substr(0, colon);
+    at = end;
+    if (!is_variable(variable)) {
+      fail(place, fmt::format("'${{{}}}' is no variable; write ${{NAME}} or ${{NAME:-default}}",
+                              base::printable(inside)));
+      continue;
+    }
     const auto value = environment_(variable);
-    if (value) {
+    // As a shell does it: an empty variable counts as unset where there is a default.
+    if (value && !(value->empty() && colon != std::string::npos)) {
       out += *value;
     } else if (colon != std::string::npos) {
       out += inside.substr(colon + 2);
@@ -90,28 +136,30 @@ std::string YamlFile::replaced(const std::string& text, const Place& place) {
            fmt::format("the environment variable {} is not set; set it, or write ${{{}:-default}}",
                        variable, variable));
     }
-    at = end;
   }
   return out;
 }
 
-std::string YamlFile::text_of(const YAML::Node& node) {
-  if (!node.IsScalar()) {
-    fail(node, "one value is expected here, not a list or a mapping");
-    return "";
-  }
-  return replaced(node.Scalar(), place_of(node));
+std::string YamlFile::text_of(const YAML::Node& node, const Place& place) {
+  if (node.IsScalar()) return replaced(node.Scalar(), place);
+  fail(place, node.IsNull() ? "a value is missing here"
+                            : "one value is expected here, not a list or a mapping");
+  return "";
 }
 
-SqlText YamlFile::sql_of(const YAML::Node& node) {
-  SqlText sql{.text = text_of(node), .place = place_of(node)};
+SqlText YamlFile::sql_of(const YAML::Node& node, const Place& place) {
+  const auto before = problem_count();
+  SqlText sql{.text = text_of(node, place), .place = place};
+  if (problem_count() == before && base::trimmed(sql.text).empty()) {
+    fail(place, "SQL is expected here");
+  }
   const auto row = static_cast<std::size_t>(std::max(sql.place.line - 1, 0));
   if (row >= lines_.size()) return sql;
   const auto column = static_cast<std::size_t>(std::max(sql.place.column - 1, 0));
   const char first = column < lines_[row].size() ? lines_[row][column] : ' ';
   if (first == '|' || first == '>') {
-    // A block: its text starts on the next line that is not blank, moved right by that line's
-    // indentation.
+    // A block: its text starts on the next line, moved right by the indentation of its first line
+    // that is not blank.
     std::size_t content = row + 1;
     while (content < lines_.size() && base::trimmed(lines_[content]).empty()) ++content;
     if (content < lines_.size()) {
@@ -124,108 +172,11 @@ SqlText YamlFile::sql_of(const YAML::Node& node) {
   return sql;
 }
 
-std::vector<std::string> YamlFile::text_list(const YAML::Node& node) {
+std::vector<std::string> YamlFile::text_list(const YAML::Node& node, const Place& place) {
+  if (!node.IsSequence()) return {text_of(node, place)};
   std::vector<std::string> texts;
-  if (node.IsScalar()) return {text_of(node)};
-  if (!node.IsSequence()) fail(node, "a list is expected here");
-  if (node.IsSequence()) {
-    for (const auto& item : node) texts.push_back(text_of(item));
-  }
+  for (const auto& item : node) texts.push_back(text_of(item));
   return texts;
-}
-
-Section::Section(YamlFile& file, const YAML::Node& node, std::string_view section)
-    : file_(file), rule_(section_rule(section)), place_(file.place_of(node)) {
-  if (!node.IsMap()) {
-    file_.fail(node, fmt::format("a mapping with the keys of a {} is expected here", section));
-    return;
-  }
-  std::vector<std::string> known;
-  for (const auto& rule : rule_.keys) {
-    if (rule.is_available) known.emplace_back(rule.key);
-  }
-  for (const auto& entry : node) {
-    const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
-    const auto found = std::ranges::find(rule_.keys, key, &KeyRule::key);
-    if (found == rule_.keys.end()) {
-      file_.fail(entry.first, fmt::format("unknown key '{}' in a {}{}", base::printable(key),
-                                          section, base::did_you_mean(key, known)));
-    } else if (!found->is_available) {
-      file_.fail(entry.first, fmt::format("'{}' is not available in this version", key));
-    } else if (!values_.emplace(key, entry.second).second) {
-      file_.fail(entry.first, fmt::format("the key '{}' stands here twice", key));
-    }
-  }
-  for (const auto& rule : rule_.keys) {
-    if (rule.is_required && !values_.contains(std::string(rule.key))) {
-      file_.fail(place_, fmt::format("the key '{}' is missing: {}", rule.key, rule.doc));
-    }
-  }
-}
-
-Place Section::place_of(const char* key) const {
-  const auto found = values_.find(key);
-  return found == values_.end() ? place_ : file_.place_of(found->second);
-}
-
-std::string Section::text(const char* key, std::string fallback) {
-  return has(key) ? file_.text_of(node(key)) : fallback;
-}
-
-SqlText Section::sql(const char* key) {
-  if (has(key)) return file_.sql_of(node(key));
-  return {.text = "", .place = place_};
-}
-
-std::vector<std::string> Section::texts(const char* key) {
-  return has(key) ? file_.text_list(node(key)) : std::vector<std::string>{};
-}
-
-std::chrono::microseconds Section::duration(const char* key, std::chrono::microseconds fallback) {
-  if (!has(key)) return fallback;
-  const auto value = base::parse_duration(text(key));
-  if (value) return *value;
-  file_.fail(place_of(key), fmt::format("{}: {}", key, value.error().message));
-  return fallback;
-}
-
-std::uint64_t Section::bytes(const char* key, std::uint64_t fallback) {
-  if (!has(key)) return fallback;
-  const auto value = base::parse_bytes(text(key));
-  if (value) return *value;
-  file_.fail(place_of(key), fmt::format("{}: {}", key, value.error().message));
-  return fallback;
-}
-
-int Section::integer(const char* key, int fallback, int first, int last) {
-  if (!has(key)) return fallback;
-  const std::string value = text(key);
-  int number = 0;
-  const auto read = std::from_chars(value.data(), value.data() + value.size(), number);
-  const bool is_whole = read.ec == std::errc{} && read.ptr == value.data() + value.size();
-  if (is_whole && number >= first && number <= last) return number;
-  file_.fail(place_of(key), fmt::format("{}: '{}' is not a whole number within {} to {}", key,
-                                        value, first, last));
-  return fallback;
-}
-
-bool Section::boolean(const char* key, bool fallback) {
-  if (!has(key)) return fallback;
-  const std::string value = text(key);
-  if (value == "true" || value == "false") return value == "true";
-  file_.fail(place_of(key), fmt::format("{}: '{}' is neither true nor false", key, value));
-  return fallback;
-}
-
-std::string Section::word(const char* key, std::string fallback) {
-  if (!has(key)) return fallback;
-  const std::string value = text(key);
-  const auto rule = std::ranges::find(rule_.keys, key, &KeyRule::key);
-  const auto words = words_of(rule->of);
-  if (std::ranges::find(words, value) != words.end()) return value;
-  file_.fail(place_of(key), fmt::format("{}: '{}' is not one of {}{}", key, base::printable(value),
-                                        base::join(words, ", "), base::did_you_mean(value, words)));
-  return fallback;
 }
 
 }  // namespace millrace::config

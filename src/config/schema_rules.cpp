@@ -1,0 +1,195 @@
+#include "base/result.hpp"
+#include "config/schema.hpp"
+
+namespace millrace::config {
+namespace {
+
+using enum ValueKind;
+
+std::vector<SectionRule> file_rules() {
+  return {{"file",
+           "One pipeline.",
+           {{"pipeline", Text, "", true, "",
+             "The pipeline's name: letters, digits, `_` and `-`. It is part of every position in "
+             "the tables."},
+            {"timezone", Text, "", false, "UTC",
+             "An IANA time zone, for schedules, calendar days and SQL."},
+            {"sources", MapOf, "source", true, "", "The streams that come in."},
+            {"lookups", MapOf, "lookup", false, "", "Reference data, by key."},
+            {"tables", MapOf, "table", false, "", "What the streams become, row by row."},
+            {"jobs", MapOf, "job", false, "",
+             "What is computed from tables on a schedule; each makes a table."},
+            {"reports", MapOf, "report", false, "", "Named queries."},
+            {"tests", ListOf, "test", false, "", "Records and the rows that they must become."},
+            {"rollups", Any, "", false, "", "Aggregates over windows.", false},
+            {"alerts", Any, "", false, "", "Messages about rows.", false},
+            {"warehouses", Any, "", false, "", "Where job results are loaded.", false}}}};
+}
+
+std::vector<SectionRule> source_rules() {
+  return {
+      {"source",
+       "A stream in.",
+       {{"from", Words, "log|files", true, "",
+         "`log`: the embedded stream, written over HTTP. `files`: the files of a folder."},
+        {"shards", Integer, "1..256", false, "1",
+         "log: how many parts the stream is split into. It can grow, not shrink."},
+        {"partition_key", Text, "", false, "",
+         "log: the column whose value chooses the shard; records of one value keep their order."},
+        {"retention", Object, "retention", false, "",
+         "log: how long records are kept after every table has them."},
+        {"path", Text, "", false, "",
+         "files: a glob, relative to this file; `.gz` and `.zst` are unpacked."},
+        {"format", Words, "json|csv", false, "json", "How a record is written."},
+        {"schema", Columns, "", true, "", "The columns, `name: type`."},
+        {"unknown_fields", Words, "ignore|reject|keep", false, "ignore",
+         "What becomes of fields that the schema lacks; `keep` (json only) puts them into the "
+         "column `_extra`."},
+        {"event_time", Object, "event_time", false, "", "When a record happened."},
+        {"delimiter", Text, "", false, ",", "csv: the character that separates fields."},
+        {"header", Boolean, "", false, "true", "csv files: the first line names the columns."},
+        {"null_text", Text, "", false, "", "csv: the unquoted text that means NULL."}}},
+      {"retention",
+       "How long a stream keeps its records.",
+       {{"time", Duration, "1m..10000d", false, "7d",
+         "Older records go, once every table has them."},
+        {"bytes", Bytes, "1MiB..1024TiB", false, "10GB",
+         "Above it, the oldest records go; if tables still need them, senders are told to wait."}}},
+      {"event_time",
+       "When a record happened.",
+       {{"column", Text, "", true, "", "A column of type timestamptz."},
+        {"lateness", Duration, "0s..366d", false, "0s",
+         "How late records usually come: scheduled jobs wait that long."}}},
+      {"lookup",
+       "Reference data: a file whose rows are found by key.",
+       {{"from", Text, "", true, "", "A CSV, Parquet or JSON file, relative to this file."},
+        {"key", Text, "", true, "", "The column that is matched; each value once."},
+        {"format", Words, "csv|parquet|json", false, "by the file's name", "How it is written."},
+        {"refresh", Duration, "1s..366d", false, "never",
+         "How often the file is looked at for a change. If the new one cannot be read, the last "
+         "good one stays."}}}};
+}
+
+std::vector<SectionRule> table_rules() {
+  return {
+      {"table",
+       "Rows made of a source's records, or of another table's rows, one by one.",
+       {{"from", Text, "", true, "", "A source, or another table."},
+        {"lookups", TextMap, "", false, "",
+         "`lookup: column`; each adds a STRUCT column of that name, NULL where no row matches."},
+        {"unique", Object, "unique", false, "", "Rejects records whose key has been seen."},
+        {"expect", MapOf, "expectation", false, "",
+         "What must hold for a row; NULL counts as not holding."},
+        {"sql", Sql, "", true, "", "A SELECT that works row by row."},
+        {"partition_by", TextList, "", false, "",
+         "Columns of the result, dates as a rule, that split the table into folders."},
+        {"commit", Object, "commit", false, "", "How often rows go from memory into files."},
+        {"keep", Any, "", false, "", "How long rows are kept.", false}}},
+      {"unique",
+       "Rejects records whose key has been seen.",
+       {{"key", Text, "", true, "", "A column that the SQL passes on unchanged."},
+        {"within", Duration, "1s..366d", true, "",
+         "How far apart, in event time, two records with one key still are the same."}}},
+      {"expectation",
+       "A condition on a row.",
+       {{"check", Sql, "", true, "",
+         "A boolean expression over the source's columns and the lookups."},
+        {"otherwise", Words, "reject|warn|halt", false, "reject",
+         "`reject`: the record goes to the rejects. `warn`: it is counted. `halt`: the table "
+         "stops."}}},
+      {"commit",
+       "How often rows go from memory into files. Queries see rows before that.",
+       {{"every", Duration, "100ms..1d", false, "1m", "The longest time between two commits."},
+        {"bytes", Bytes, "1MiB..64GiB", false, "128MB", "Bytes of rows in memory."}}}};
+}
+
+std::vector<SectionRule> job_rules() {
+  return {
+      {"job",
+       "A table computed from other tables.",
+       {{"at", Text, "", false, "",
+         "A cron schedule in the pipeline's time zone (see Schedules). Without it "
+         "the job runs when asked to."},
+        {"each", Words, "day|hour", false, "",
+         "One run per calendar day or hour, bound to `$day` or `$hour`; the result gets that "
+         "column and is partitioned by it."},
+        {"sql", Sql, "", true, "", "A SELECT over tables and other jobs' tables."},
+        {"reads", TextList, "", false, "",
+         "Tables of which any change makes every partition stale, not only a change in the same "
+         "one."},
+        {"reconcile", SqlPairs, "", false, "",
+         "Pairs of SELECTs, each giving one value; both sides must agree or the run fails."},
+        {"retry", Object, "retry", false, "", "What happens if a run fails."},
+        {"load", Any, "", false, "", "The warehouse that gets the result.", false},
+        {"expect", Any, "", false, "", "Checks of the result.", false},
+        {"engine", Any, "", false, "", "Who runs it.", false}}},
+      {"retry",
+       "What happens if a run fails.",
+       {{"attempts", Integer, "1..100", false, "3", "How many in all."},
+        {"wait", Duration, "0s..1d", false, "10s",
+         "Before the second; it doubles with each further one."}}},
+  };
+}
+
+std::vector<SectionRule> report_rules() {
+  return {
+      {"report",
+       "A named query.",
+       {{"sql", Sql, "", true, "", "A SELECT; `$name` is a parameter."},
+        {"parameters", Parameters, "", false, "",
+         "`name: default`, or `name: {type: …, default: …}`; without a default it must be given."},
+        {"chart", Object, "chart", false, "", "How it is drawn."}}},
+      {"chart",
+       "A chart of a report.",
+       {{"bar", Text, "", false, "", "The column whose values are bars."},
+        {"line", Text, "", false, "", "The column whose values are a line; instead of `bar`."},
+        {"by", Text, "", true, "", "The column that names them."}}},
+      {"test",
+       "Records and the rows that they must become; run by `millrace test`.",
+       {{"name", Text, "", true, "", "What is tested."},
+        {"given", Records, "", true, "", "`source: [record, …]`, as a client would send them."},
+        {"now", Text, "", false, "a day after the newest event time",
+         "The clock's time, like `2026-11-20T12:00:00Z`."},
+        {"expect", Expected, "", true, "",
+         "`table: \"SELECT …\"` (FROM may be left out) and `rows: [[value, …], …]`; or a list of "
+         "such."}}}};
+}
+
+}  // namespace
+
+const std::vector<SectionRule>& section_rules() {
+  static const std::vector<SectionRule> kSections = [] {
+    std::vector<SectionRule> all;
+    for (const auto& rules :
+         {file_rules(), source_rules(), table_rules(), job_rules(), report_rules()}) {
+      all.insert(all.end(), rules.begin(), rules.end());
+    }
+    return all;
+  }();
+  return kSections;
+}
+
+const SectionRule& section_rule(std::string_view name) {
+  for (const auto& section : section_rules()) {
+    if (section.name == name) return section;
+  }
+  base::check_failed("a known section", __FILE__, __LINE__);
+}
+
+std::vector<std::string> words_of(std::string_view words) {
+  std::vector<std::string> list;
+  for (std::size_t at = 0; at <= words.size();) {
+    const auto end = std::min(words.find('|', at), words.size());
+    list.emplace_back(words.substr(at, end - at));
+    at = end + 1;
+  }
+  return list;
+}
+
+std::pair<std::string_view, std::string_view> ends_of(std::string_view range) {
+  const auto dots = range.find("..");
+  CHECK(dots != std::string_view::npos);
+  return {range.substr(0, dots), range.substr(dots + 2)};
+}
+
+}  // namespace millrace::config
