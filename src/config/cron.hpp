@@ -13,7 +13,7 @@ namespace millrace::config {
 
 /// A schedule as crontab(5) writes it: minute, hour, day of month, month, day of week; `*`, lists,
 /// ranges, steps, names (`jan`, `mon`), `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. If
-/// both days are restricted, either fits.
+/// both days are restricted (do not start with `*`), either fits.
 class Cron {
  public:
   /// Errors  Invalid: which field is wrong, or that it never fires.

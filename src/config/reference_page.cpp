@@ -124,8 +124,8 @@ starts with no `_`: such names are the pipeline's own.
 
 `at` has the five fields of crontab: minute, hour, day of month, month, day of week (0 or 7 is
 Sunday). Each is `*`, a number, a name (`jan`, `mon`), a range `1-5`, a step `*/15` or `10-40/10`,
-or a list of those. If both days are restricted, either fits. Also: `@hourly`, `@daily`,
-`@weekly`, `@monthly`, `@yearly`.
+or a list of those. If both days are restricted, that is, do not start with `*`, either fits.
+Also: `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
 
 When clocks are put forward, a time that is left out fires at the change. When they are put back,
 a time that is repeated fires once. Schedules with `*` in the minute or the hour follow the real

@@ -3,6 +3,7 @@
 
     BUILD=build/release python cron.py [--count 300] [--seed N]
 
+`implement_cron_bug` is what crontab(5) says: a day field that starts with `*` is not restricted, `*/2` included.
 Around clock changes croniter and crontab(5) differ, so those are left to the unit tests' tables: zones are used, but
 the few times within a day of a change are not compared.
 """
@@ -18,6 +19,7 @@ import zoneinfo
 from croniter import croniter
 
 TIMES = 12
+LATEST = 2114380800  # 2037: the zone files' own lists of changes end there
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Sao_Paulo"]
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 DAYS = "sun mon tue wed thu fri sat".split()
@@ -56,7 +58,7 @@ def changes_near(zone, moment):
 
 
 def theirs(text, zone, start):
-    times = croniter(text, start.astimezone(zone))
+    times = croniter(text, start.astimezone(zone), implement_cron_bug=True)
     return [int(times.get_next(float)) for _ in range(TIMES)]
 
 
@@ -81,6 +83,8 @@ def main():
             wrong += 1
             continue
         for ours, expected in zip(map(int, line.split()), theirs(text, zone, start), strict=True):
+            if max(ours, expected) >= LATEST:
+                break
             # After a change the two may be one time apart for good: compare up to there.
             if any(changes_near(zone, datetime.datetime.fromtimestamp(at, datetime.timezone.utc)) for at in (ours, expected)):
                 break
