@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "base/text.hpp"
@@ -41,27 +43,34 @@ std::string lower(std::string text) {
   return text;
 }
 
-Result<std::set<std::string, std::less<>>> names_where(sql::Connection& connection,
-                                                       std::string_view condition) {
-  auto rows = TRY(connection.query(fmt::format(
-      "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE {}", condition)));
-  std::set<std::string, std::less<>> names;
+Result<FunctionNames> read_function_names(sql::Connection& connection) {
+  auto rows = TRY(connection.query(
+      "SELECT DISTINCT lower(function_name), function_type, coalesce(stability, '') "
+      "FROM duckdb_functions()"));
+  FunctionNames names;
+  std::set<std::string, std::less<>> scalars;
   while (auto chunk = TRY(rows.next())) {
     for (std::size_t row = 0; row < chunk->row_count(); ++row) {
-      names.emplace(chunk->column(0).text(row));
+      const std::string name(chunk->column(0).text(row));
+      const auto type = chunk->column(1).text(row);
+      if (type == "aggregate") names.aggregates.insert(name);
+      if (type == "scalar" || type == "macro") scalars.insert(name);
+      if (type == "scalar" && chunk->column(2).text(row) != "CONSISTENT") {
+        names.varying.insert(name);
+      }
     }
   }
+  for (const auto& name : scalars) names.aggregates.erase(name);
   return names;
 }
 
-Result<FunctionNames> function_names(sql::Connection& connection) {
-  FunctionNames names;
-  names.aggregates = TRY(names_where(connection, "function_type = 'aggregate'"));
-  const auto scalars = TRY(names_where(connection, "function_type IN ('scalar', 'macro')"));
-  for (const auto& name : scalars) names.aggregates.erase(name);
-  names.varying = TRY(names_where(
-      connection, "function_type = 'scalar' AND stability IS DISTINCT FROM 'CONSISTENT'"));
-  return names;
+// The functions of the DuckDB that is linked in: the same for every connection, and slow to list.
+Result<const FunctionNames*> function_names(sql::Connection& connection) {
+  static std::mutex mutex;
+  static std::optional<FunctionNames> known;  // Guarded by mutex, until it is set.
+  std::lock_guard lock(mutex);
+  if (!known) known = TRY(read_function_names(connection));
+  return &*known;
 }
 
 /// Walks a parsed statement and refuses what is not row-wise.
@@ -271,9 +280,9 @@ Result<void> check_plan(sql::Connection& connection, const std::string& text) {
 Result<std::string> compile_row_sql(sql::Connection& connection, std::string_view text,
                                     std::string_view relation) {
   Json statement = TRY(parse_statement(connection, text));
-  const auto names = TRY(function_names(connection));
+  const auto* names = TRY(function_names(connection));
   Json& node = statement["statements"][0]["node"];
-  TRY(Checker(names, relation).check_select(node));
+  TRY(Checker(*names, relation).check_select(node));
   TRY(connection.prepare(text));  // names and types, while positions are still those of the text
   add_positions(node, true);
   const auto compiled = TRY(connection.scalar(
@@ -289,12 +298,12 @@ Result<void> check_row_expression(sql::Connection& connection, std::string_view 
     const std::string text =
         fmt::format("{}{}\n FROM {}", kPrefix, expression, base::sql_name(relation));
     const Json statement = TRY(parse_statement(connection, text));
-    const auto names = TRY(function_names(connection));
+    const auto* names = TRY(function_names(connection));
     const Json& node = statement.at("statements").at(0).at("node");
     if (node.at("select_list").size() != 1) {
       return Error{Code::Invalid, "one expression is expected"};
     }
-    TRY(Checker(names, relation).check_select(node));
+    TRY(Checker(*names, relation).check_select(node));
     TRY(connection.prepare(text));
     return {};
   }();
