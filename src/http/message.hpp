@@ -20,6 +20,7 @@ class Headers {
   Headers() = default;
   Headers(std::initializer_list<Header> fields) : fields_(fields) {}
 
+  void reserve(std::size_t count) { fields_.reserve(count); }
   void add(std::string name, std::string value);
   /// Replaces all fields of that name by one.
   void set(std::string_view name, std::string value);

@@ -28,6 +28,7 @@ class Router {
   };
   /// The routes of that path whose pattern is the most literal one.
   std::vector<const Route*> at(const std::vector<std::string>& segments) const;
+  static void answer_other_method(Exchange& exchange, const std::vector<const Route*>& routes);
 
   std::vector<Route> routes_;
 };
