@@ -43,14 +43,16 @@ std::string_view key_bytes(sql::Vector keys, std::size_t row, std::size_t width)
 Result<std::shared_ptr<const Index>> Index::load(sql::Connection& connection,
                                                  const std::string& select, const std::string& key,
                                                  std::size_t rows_max) {
-  auto result = TRY(connection.query(select));
+  auto result = TRY(connection.query(select, sql::Fetch::Streamed));
   std::vector<sql::Chunk> chunks;
   std::size_t rows = 0;
   while (auto chunk = TRY(result.next())) {
     rows += chunk->row_count();
     if (rows > rows_max) {
       return Error{Code::Exhausted,
-                   fmt::format("it has more than {} rows, the limit of a lookup", rows_max)};
+                   fmt::format("it has more than {} rows, the limit of a lookup, which is held in "
+                               "memory",
+                               rows_max)};
     }
     chunks.push_back(std::move(*chunk));
   }
@@ -88,7 +90,8 @@ Result<void> Index::fill(std::vector<sql::Chunk>& chunks, std::size_t key_column
 Result<void> Index::insert(std::uint32_t row) {
   const sql::Vector keys = rows_.view().field(key_field_);
   if (keys.is_null(row)) {
-    return Error{Code::Invalid, fmt::format("row {} has no key", row + 1)};
+    return Error{Code::Invalid,
+                 fmt::format("row {} has no key; give it one, or remove it", row + 1)};
   }
   const auto key = key_bytes(keys, row, key_width_);
   const std::uint64_t hash = XXH3_64bits(key.data(), key.size());
@@ -99,7 +102,7 @@ Result<void> Index::insert(std::uint32_t row) {
     const auto shown = sql::Renderer(keys.type()).text(keys, row);
     return Error{Code::Invalid,
                  fmt::format("the key '{}' occurs twice, in rows {} and {}; a lookup "
-                             "needs one row per key",
+                             "needs one row per key: remove one",
                              base::printable(shown), slots_[at].row, row + 1)};
   }
   slots_[at] = {hash, row + 1};

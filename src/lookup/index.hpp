@@ -13,8 +13,8 @@ namespace millrace::lookup {
 /// Threads: safe from any.
 class Index {
  public:
-  /// Loads the rows of `select`, whose column `key` is the key; `where` says where they come from,
-  /// for errors. Errors  Invalid: a key occurs twice or is NULL, with the rows. Exhausted: more
+  /// Loads the rows of `select`, whose column `key` is the key.
+  /// Errors  Invalid: a key occurs twice or is NULL, with the rows, counted from 1. Exhausted: more
   /// rows than `rows_max`.
   static base::Result<std::shared_ptr<const Index>> load(sql::Connection& connection,
                                                          const std::string& select,

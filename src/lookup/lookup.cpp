@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <condition_variable>
 
-#include "base/text.hpp"
+#include "base/units.hpp"
 #include "lookup/events.hpp"
+#include "lookup/file_reader.hpp"
 
 namespace millrace::lookup {
 namespace {
@@ -18,19 +18,6 @@ using namespace std::chrono_literals;
 
 // How often the refresher looks at the clock.
 constexpr auto kTick = 200ms;
-
-std::string reader_of(const config::Lookup& lookup) {
-  const std::string path = base::sql_string(lookup.path.string());
-  switch (lookup.format) {
-    case config::LookupFormat::Csv:
-      return fmt::format("read_csv({}, header = true, strict_mode = true)", path);
-    case config::LookupFormat::Parquet:
-      return fmt::format("read_parquet({})", path);
-    case config::LookupFormat::Json:
-      return fmt::format("read_json({})", path);
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -62,9 +49,19 @@ base::Time Lookup::loaded_at() const {
 }
 
 Result<Lookup::Stamp> Lookup::stamp() const {
-  const auto info = TRY(disk_.stat(options_.lookup.path));
+  const auto& path = options_.lookup.path;
+  const auto info = TRY(disk_.stat(path));
   if (!info) {
-    return Error{Code::NotFound, "the lookup's file is gone", options_.lookup.path.string()};
+    return Error{Code::NotFound, fmt::format("lookup '{}': there is no such file", name()),
+                 path.string()};
+  }
+  if (info->size > options_.file_bytes_max) {
+    return Error{Code::Exhausted,
+                 fmt::format("lookup '{}': the file has {}; {} is the limit, lookups are held in "
+                             "memory",
+                             name(), base::format_bytes(info->size),
+                             base::format_bytes(options_.file_bytes_max)),
+                 path.string()};
   }
   return Stamp{info->size, info->modified_at};
 }
@@ -76,56 +73,49 @@ Result<std::shared_ptr<const Index>> Lookup::load() const {
     error.place = lookup.path.string();
     return error;
   };
+  const auto last = index();
   auto connection = TRY(loader_.connect());
-  const std::string reader = reader_of(lookup);
-  auto statement = connection.prepare("FROM " + reader);
-  if (!statement) return place(statement.error());
-  std::vector<std::string> names, columns;
-  for (const auto& column : statement->columns()) {
-    names.push_back(column.name);
-    const auto name = base::sql_name(column.name);
-    const bool is_cast = column.name == lookup.key && !options_.key_type.empty();
-    columns.push_back(is_cast ? fmt::format("CAST({0} AS {1}) AS {0}", name, options_.key_type)
-                              : name);
-    if (column.name == lookup.key && !is_cast && !is_key_type(column.type)) {
-      return place({Code::Invalid,
-                    fmt::format("the key '{}' is {}; text, a whole number or a date is expected",
-                                lookup.key, column.type.text())});
-    }
-  }
-  if (std::ranges::find(names, lookup.key) == names.end()) {
-    return place({Code::Invalid, fmt::format("there is no column '{}' to be the key{}", lookup.key,
-                                             base::did_you_mean(lookup.key, names))});
-  }
-  auto index =
-      Index::load(connection, fmt::format("SELECT {} FROM {}", base::join(columns, ", "), reader),
-                  lookup.key, options_.rows_max);
+  const auto select = select_of(connection, {.lookup = lookup,
+                                             .key_type = options_.key_type,
+                                             .kept = last ? &last->struct_type() : nullptr});
+  if (!select) return place(select.error());
+  auto index = Index::load(connection, *select, lookup.key, options_.rows_max);
   if (!index) return place(index.error());
   return index;
 }
 
 void Lookup::publish(std::shared_ptr<const Index> index, const Stamp& stamp) {
-  events::loaded(telemetry_, name(), index->row_count(), clock_.now());
+  const auto now = clock_.now();
+  events::loaded(telemetry_, name(), index->row_count(), now);
   std::lock_guard lock(mutex_);
   index_ = std::move(index);
   stamp_ = stamp;
-  loaded_at_ = checked_at_ = clock_.now();
+  loaded_at_ = checked_at_ = now;
+}
+
+bool Lookup::is_due() {
+  std::lock_guard lock(mutex_);
+  const auto now = clock_.now();
+  if (refresh_every() == 0us || now - checked_at_ < refresh_every()) return false;
+  checked_at_ = now;
+  return true;
+}
+
+bool Lookup::is_loaded(const Stamp& stamp) const {
+  std::lock_guard lock(mutex_);
+  return stamp == stamp_;
 }
 
 void Lookup::refresh() {
-  {
-    std::lock_guard lock(mutex_);
-    if (refresh_every() == 0us || clock_.now() - checked_at_ < refresh_every()) return;
-    checked_at_ = clock_.now();
-  }
+  if (!is_due()) return;
   const auto now = stamp();
   if (!now) {
     events::load_failed(telemetry_, name(), now.error().text());
     return;
   }
-  {
-    std::lock_guard lock(mutex_);
-    if (*now == stamp_) return;
+  if (is_loaded(*now)) {
+    events::found_unchanged(telemetry_, name(), clock_.now());
+    return;
   }
   auto index = load();
   if (!index) {

@@ -20,10 +20,12 @@ struct LookupOptions {
   config::Lookup lookup;
   std::string key_type;  ///< SQL of the type that keys are compared as; empty: as the file has it
   std::size_t rows_max = 5'000'000;
+  std::uint64_t file_bytes_max = std::uint64_t{2} << 30;
 };
 
 /// Reference data of a file: loaded once, and again whenever the file changed. A load that fails
-/// leaves the last good version in place. Threads: safe from any.
+/// leaves the last good version in place. All versions have the columns and types of the first: the
+/// tables' SQL was planned with them. Threads: safe from any.
 class Lookup {
  public:
   /// Errors  the first load must succeed: Invalid or NotFound with the file and the mend.
@@ -51,6 +53,8 @@ class Lookup {
          base::Telemetry telemetry);
   base::Result<std::shared_ptr<const Index>> load() const;
   base::Result<Stamp> stamp() const;
+  bool is_due();
+  bool is_loaded(const Stamp& stamp) const;
   void publish(std::shared_ptr<const Index> index, const Stamp& stamp);
 
   const LookupOptions options_;
