@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "base/text.hpp"
-#include "decode/csv_fields.hpp"
+#include "decode/csv_header.hpp"
 
 namespace millrace::decode {
 namespace {
@@ -126,64 +126,6 @@ bool is_one_object(std::string_view body) {
   return value_end(body, 0) == body.size();
 }
 
-struct CsvHeader {
-  std::vector<std::optional<std::size_t>> field_of_column;  // by schema column
-  bool is_schema = false;
-};
-
-Result<CsvHeader> read_header(std::string_view line, const config::Source& source) {
-  CsvRow row(source.csv_delimiter);
-  if (const auto at = row.split(line); at != std::string_view::npos) {
-    return Error{Code::Invalid,
-                 fmt::format("the header is not CSV: a quote is wrong at byte {}", at)};
-  }
-  std::vector<std::string> names;
-  for (const auto& column : source.schema) names.push_back(column.name);
-  CsvHeader header;
-  header.field_of_column.resize(names.size());
-  for (std::size_t i = 0; i < row.fields().size(); ++i) {
-    const std::string name(base::trimmed(row.fields()[i].text));
-    const auto found = std::ranges::find(names, name);
-    if (found == names.end()) {
-      if (source.unknown_fields == config::UnknownFields::Ignore) continue;
-      return Error{
-          Code::Invalid,
-          fmt::format("the header names '{}', which is not in the schema of '{}'{}",
-                      base::printable(name), source.name, base::did_you_mean(name, names))};
-    }
-    auto& field = header.field_of_column[static_cast<std::size_t>(found - names.begin())];
-    if (field) return Error{Code::Invalid, fmt::format("the header names '{}' twice", name)};
-    field = i;
-  }
-  const bool has_any =
-      std::ranges::any_of(header.field_of_column, [](auto f) { return f.has_value(); });
-  if (!has_any) {
-    return Error{Code::Invalid,
-                 fmt::format("the first line must be a header with columns of '{}': {}",
-                             source.name, base::join(names, std::string(1, source.csv_delimiter)))};
-  }
-  header.is_schema = row.fields().size() == names.size();
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    header.is_schema = header.is_schema && header.field_of_column[i] == i;
-  }
-  return header;
-}
-
-// One row in the schema's order. A row of the wrong width is left as it is: the worker rejects it
-// alone.
-std::optional<std::string> arranged(std::string_view line, const CsvHeader& header,
-                                    std::size_t width, const config::Source& source, CsvRow& row) {
-  if (row.split(line) != std::string_view::npos || row.fields().size() != width)
-    return std::nullopt;
-  std::string out;
-  for (std::size_t i = 0; i < header.field_of_column.size(); ++i) {
-    if (i > 0) out += source.csv_delimiter;
-    const auto field = header.field_of_column[i];
-    out += field ? row.fields()[*field].raw : std::string_view(source.csv_null);
-  }
-  return out;
-}
-
 }  // namespace
 
 Result<SplitBody> split_json(std::string_view whole, const SplitLimits& limits) {
@@ -220,8 +162,6 @@ Result<SplitBody> split_csv(std::string_view whole, const config::Source& source
   const auto body = without_mark(whole);
   Collector collector(whole, limits);
   std::optional<CsvHeader> header;
-  std::size_t width = 0;
-  CsvRow row(source.csv_delimiter);
   std::vector<std::unique_ptr<std::string>> owned;
   for (std::size_t at = 0; at < body.size();) {
     const std::size_t end = csv_row_end(body, at, source.csv_delimiter);
@@ -233,15 +173,14 @@ Result<SplitBody> split_csv(std::string_view whole, const config::Source& source
     at = end + 1;
     if (line.empty()) continue;
     if (!header) {
-      header = TRY(read_header(line, source));
-      (void)row.split(line);
-      width = row.fields().size();
+      header.emplace(TRY(CsvHeader::read(line, source)));
       continue;
     }
     TRY(collector.add(line));
-    if (header->is_schema) continue;
-    auto text = arranged(line, *header, width, source, row);
-    owned.push_back(text ? std::make_unique<std::string>(std::move(*text)) : nullptr);
+    if (header->is_schema()) continue;
+    auto text = std::make_unique<std::string>();
+    const bool is_arranged = header->arrange(line, *text);
+    owned.push_back(is_arranged ? std::move(text) : nullptr);
   }
   SplitBody split = collector.take();
   for (std::size_t i = 0; i < owned.size(); ++i) {
