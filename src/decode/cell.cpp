@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <limits>
 
 #include "base/text.hpp"
@@ -139,7 +139,7 @@ Fit CellWriter::put_varchar(std::size_t row, std::string_view text) {
   }
   duckdb_string_t value{};
   value.value.inlined.length = static_cast<std::uint32_t>(text.size());
-  std::memcpy(value.value.inlined.inlined, text.data(), text.size());
+  std::ranges::copy(text, value.value.inlined.inlined);
   static_cast<duckdb_string_t*>(data_)[row] = value;
   return std::nullopt;
 }

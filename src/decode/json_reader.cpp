@@ -142,7 +142,7 @@ class JsonReader final : public RowReader, public JsonValueReader {
   void copy(std::string_view record) {
     const std::size_t needed = record.size() + simdjson::SIMDJSON_PADDING;
     if (buffer_.size() < needed) buffer_.resize(std::max(needed, kBufferBytesMin));
-    std::memcpy(buffer_.data(), record.data(), record.size());
+    std::ranges::copy(record, buffer_.begin());
     std::memset(buffer_.data() + record.size(), ' ', simdjson::SIMDJSON_PADDING);
   }
 

@@ -3,7 +3,6 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "decode/csv_fields.hpp"
 
@@ -36,7 +35,7 @@ class KeyReader::State {
     // simdjson compares a key with as many bytes as the name has, also at the end.
     const std::size_t needed = record.size() + simdjson::SIMDJSON_PADDING + column_.size();
     if (buffer_.size() < needed) buffer_.resize(needed);
-    std::memcpy(buffer_.data(), record.data(), record.size());
+    std::ranges::copy(record, buffer_.begin());
     ondemand::document document;
     ondemand::value value;
     if (parser_.iterate(buffer_.data(), record.size(), buffer_.size()).get(document)) return {};
