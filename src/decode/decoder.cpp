@@ -81,9 +81,8 @@ class Decoder::State {
 
   const std::vector<sql::Column>& columns() const { return columns_; }
 
-  Decoded decode(const base::RecordBatch& batch, base::Time now) {
+  Decoded decode(const base::RecordBatch& batch) {
     Decoded decoded;
-    latest_ = (now + options_.future_max).time_since_epoch().count();
     decoded.record_of_row.reserve(batch.records.size());
     std::optional<sql::Chunk> chunk;
     std::size_t row = 0;
@@ -127,13 +126,14 @@ class Decoder::State {
     if (auto misfit = reader_->read(record.bytes, row, cells_)) return misfit;
     if (!event_time_) return std::nullopt;
     const auto vector = cells_[*event_time_].vector();
-    const bool is_date = cells_[*event_time_].type().kind == Kind::Date;
-    if (is_date || vector.is_null(row)) return std::nullopt;
+    if (vector.is_null(row)) return std::nullopt;
     const std::int64_t time = vector.data<std::int64_t>()[row];
-    if (time <= latest_) return std::nullopt;
+    // Held against the arrival, not the clock: read again, the record gets the same answer.
+    const auto latest = record.received_at + options_.future_max;
+    if (time <= latest.time_since_epoch().count()) return std::nullopt;
     return Misfit{
         "from_the_future",
-        fmt::format("field '{}': {} is later than the clock allows; check the sender's clock",
+        fmt::format("field '{}': {} is too long after its arrival; check the sender's clock",
                     options_.schema[*event_time_].name,
                     base::format_time(base::Time(std::chrono::microseconds(time))))};
   }
@@ -144,7 +144,6 @@ class Decoder::State {
   std::vector<CellWriter> cells_;
   std::optional<std::size_t> event_time_;
   std::size_t shard_column_ = 0;
-  std::int64_t latest_ = 0;
   std::int32_t* shards_ = nullptr;
   std::int64_t* offsets_ = nullptr;
   std::int64_t* received_ = nullptr;
@@ -157,8 +156,8 @@ Decoder::~Decoder() = default;
 const std::vector<sql::Column>& Decoder::columns() const {
   return state_->columns();
 }
-Decoded Decoder::decode(const base::RecordBatch& batch, base::Time now) {
-  return state_->decode(batch, now);
+Decoded Decoder::decode(const base::RecordBatch& batch) {
+  return state_->decode(batch);
 }
 
 }  // namespace millrace::decode

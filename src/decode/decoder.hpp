@@ -18,7 +18,7 @@ struct DecoderOptions {
   config::Format format = config::Format::Json;
   std::vector<config::Column> schema;
   config::UnknownFields unknown_fields = config::UnknownFields::Ignore;
-  std::optional<std::string> event_time;  ///< a column: too far in the future is an error
+  std::optional<std::string> event_time;  ///< a column: too far after the arrival is an error
   std::chrono::microseconds future_max = std::chrono::minutes(5);
   char csv_delimiter = ',';
   std::string csv_null;
@@ -51,7 +51,7 @@ class Decoder {
 
   /// One row for each good record, in their order; how the records were cut into batches changes
   /// nothing.
-  Decoded decode(const base::RecordBatch& batch, base::Time now);
+  Decoded decode(const base::RecordBatch& batch);
 
  private:
   class State;

@@ -16,6 +16,8 @@ config::ColumnType type(Kind kind) {
   return {.kind = kind};
 }
 
+const base::Time kArrival = base::parse_time("2026-11-23T00:00:00Z").value();
+
 /// Decodes texts and shows rows as JSON, bad records as `!reason`.
 class DecodeBench {
  public:
@@ -25,9 +27,10 @@ class DecodeBench {
     Decoder decoder(options_);
     base::RecordBatch batch;
     for (std::size_t i = 0; i < records.size(); ++i) {
-      batch.records.push_back({base::Offset(static_cast<std::int64_t>(i)), {}, "", records[i]});
+      batch.records.push_back(
+          {base::Offset(static_cast<std::int64_t>(i)), kArrival, "", records[i]});
     }
-    const auto decoded = decoder.decode(batch, base::parse_time("2026-11-23T00:00:00Z").value());
+    const auto decoded = decoder.decode(batch);
     std::vector<std::string> shown(records.size());
     std::size_t at = 0;
     for (const auto& chunk : decoded.chunks) {
@@ -53,7 +56,7 @@ class DecodeBench {
     Decoder decoder(options_);
     base::RecordBatch batch;
     batch.records.push_back({base::Offset(0), {}, "", record});
-    return decoder.decode(batch, base::parse_time("2026-11-23T00:00:00Z").value());
+    return decoder.decode(batch);
   }
 
  private:
@@ -263,7 +266,7 @@ TEST(DecodeJson, FillsChunkAfterChunk) {
   for (std::size_t i = 0; i < records.size(); ++i) {
     batch.records.push_back({base::Offset(static_cast<std::int64_t>(100 + i)), {}, "", records[i]});
   }
-  const auto decoded = decoder.decode(batch, {});
+  const auto decoded = decoder.decode(batch);
   EXPECT_EQ(decoded.bad.size(), 50U);
   ASSERT_EQ(decoded.chunks.size(), 3U);
   EXPECT_EQ(decoded.chunks[0]->row_count(), 2048U);

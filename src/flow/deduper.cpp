@@ -41,7 +41,7 @@ std::string Deduper::time_column() const {
 }
 
 Result<void> Deduper::rebuild() {
-  TRY(set_.clear());
+  set_.clear();
   const auto key = base::sql_name(plan_.output[*plan_.unique_column].name);
   auto connection = TRY(table_.tools().engine.connect());
   auto rows = TRY(connection.query(
@@ -105,10 +105,10 @@ Result<bool> Deduper::is_in_table(const std::string& key, base::Time time) const
   return count.value_or("0") != "0";
 }
 
-void Deduper::forget_old() {
-  if (!newest_) return;
+Result<void> Deduper::forget_old() {
+  if (!newest_) return {};
   horizon_ = *newest_ - span();
-  set_.forget_before(*horizon_);
+  return set_.forget_before(*horizon_);
 }
 
 }  // namespace millrace::flow

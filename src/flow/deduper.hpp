@@ -29,10 +29,9 @@ class Deduper {
   base::Result<std::vector<std::uint32_t>> claim(const sql::Chunk& chunk);
 
   /// Forgets what is too old to be asked for, once a commit has brought the rows into the table.
-  void forget_old();
+  base::Result<void> forget_old();
 
   std::uint64_t bytes() const { return set_.bytes(); }
-  std::size_t size() const { return set_.size(); }
 
  private:
   std::chrono::microseconds span() const;

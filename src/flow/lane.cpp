@@ -61,7 +61,7 @@ Result<std::optional<MicroBatch>> LaneReader::read(Lane& lane,
         TRY(lane.stream->read(lane.shards[i].id, from[i], bytes_max / lane.shards.size()));
     if (records.next == from[i]) continue;
     lane.shards[i].record_at = clock.steady_now();
-    auto decoded = decoder.decode(records, clock.now());
+    auto decoded = decoder.decode(records);
     for (auto& bad : decoded.bad) {
       batch.undecoded.push_back({Stage::Decode, std::move(bad.reason), std::move(bad.detail),
                                  records.shard, records.records[bad.index]});

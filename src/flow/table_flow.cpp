@@ -318,7 +318,11 @@ void TableFlow::committed(const Sealed& sealed) {
   for (const auto& position : sealed.positions) {
     progress_.at(position.app_id).committed = position.next;
   }
-  if (dedupe_) dedupe_->forget_old();
+  if (!dedupe_) return;
+  // Kept too long is not wrong, so this is tried again at the next commit.
+  if (const auto forgot = dedupe_->forget_old(); !forgot) {
+    events::maintenance_failed(telemetry_, name(), forgot.error());
+  }
 }
 
 }  // namespace millrace::flow
