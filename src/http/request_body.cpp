@@ -67,7 +67,8 @@ std::optional<Response> RequestBody::decode(std::string_view piece) {
 }
 
 std::optional<Response> RequestBody::account() {
-  const auto held = bytes_.capacity() + (decoder_ == nullptr ? 0 : decoder_->memory_bytes());
+  // What is reserved beyond the size was not touched and is no memory yet.
+  const auto held = bytes_.size() + (decoder_ == nullptr ? 0 : decoder_->memory_bytes());
   if (lease_.resize(held)) return std::nullopt;
   auto busy = problem(503, "busy",
                       "the bodies of the requests in flight fill the memory that they may have; "
