@@ -53,7 +53,7 @@ Result<base::TableVersion> RejectsTable::roll_forward(const std::string& name,
     until = base::TableVersion(commit.info.version);
   }
   if (until == after) return after;
-  if (change.adds.empty() && until.value() - after.value() < kIdleVersions) return until;
+  if (change.adds.empty() && until.value() - after.value() < kIdleVersions) return after;
   change.positions.push_back({id, stood, until.value()});
   const auto outcome = TRY(table_->commit(change));
   if (std::holds_alternative<lake::Conflict>(outcome)) {

@@ -28,7 +28,7 @@ class RejectsTable {
   std::string app_id(const std::string& table) const;
 
   /// Takes in what the commits of `table`, up to its newest, name. Recomputes nothing.
-  /// Shape   the version up to which they were followed.
+  /// Shape   the version up to which they were followed durably: older commits are needed no more.
   base::Result<base::TableVersion> roll_forward(const std::string& name, const lake::Table& table);
 
  private:

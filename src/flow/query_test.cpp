@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+
+#include "flow/test_worker.hpp"
+
+namespace millrace::flow {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Query, AllowsOneSelectOverTablesOnly) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  EXPECT_EQ(bench.ask("SELECT 1 + 1"), "2");
+  for (const auto* sql : {"DROP TABLE x", "SELECT 1; SELECT 2", "COPY checked TO '/tmp/x'",
+                          "ATTACH '/tmp/x'", "SET threads = 1", "SELECT * FROM hot('1/checked')",
+                          "SELECT * FROM read_text('/etc/passwd')", "INSTALL httpfs"}) {
+    EXPECT_FALSE(bench.queries->start(sql)) << sql;
+  }
+  const auto missing = bench.queries->start("SELECT * FROM checkd");
+  ASSERT_FALSE(missing);
+}
+
+TEST(Query, SeesOneCutHoweverTheTablesMove) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  for (int i = 0; i < 3000; ++i) bench.source.put(0, order("o" + std::to_string(i), "2000"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  auto query = bench.queries->start("SELECT id FROM checked");
+  ASSERT_TRUE(query);
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.source.put(0, order("late", "2000"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  std::size_t rows = 0;
+  for (;;) {
+    auto chunk = (*query)->next();
+    ASSERT_TRUE(chunk) << chunk.error().text();
+    if (!*chunk) break;
+    rows += (*chunk)->row_count();
+  }
+  EXPECT_EQ(rows, 3000U);
+  // Parent and child are always from one moment.
+  std::jthread producer([&](const std::stop_token& stop) {
+    for (int i = 0; i < 2000 && !stop.stop_requested(); ++i) {
+      bench.source.put(i % 2, order("p" + std::to_string(i), "3000"));
+      if (i % 500 == 0) (void)bench.worker->commit_now().has_value();
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(
+        bench.ask_now("SELECT (SELECT count(*) FROM checked) - (SELECT count(*) FROM frauds)"),
+        "0");
+  }
+}
+
+}  // namespace
+}  // namespace millrace::flow

@@ -1,0 +1,196 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+
+#include "config/read.hpp"
+#include "flow/query.hpp"
+#include "flow/worker.hpp"
+#include "os/real_disk.hpp"
+#include "os/test_folder.hpp"
+#include "sql/render.hpp"
+
+namespace millrace::flow {
+
+/// Records in memory, as a log would give them: they outlive the worker.
+class MemorySource final : public source::Source {
+ public:
+  explicit MemorySource(int shards) : shards_(static_cast<std::size_t>(shards)) {}
+
+  void put(int shard, std::string bytes) {
+    std::lock_guard lock(mutex_);
+    shards_[static_cast<std::size_t>(shard)].push_back(
+        std::make_shared<const std::string>(std::move(bytes)));
+    changed_.notify_all();
+  }
+  void limit_records(std::size_t records) { records_max_ = records; }
+  void become(std::string incarnation) { incarnation_ = std::move(incarnation); }
+
+  const std::string& incarnation() const override { return incarnation_; }
+  int shard_count() const override { return static_cast<int>(shards_.size()); }
+  base::Offset oldest(base::ShardId) const override { return base::Offset(0); }
+  base::Offset end(base::ShardId shard) const override {
+    std::lock_guard lock(mutex_);
+    return base::Offset(static_cast<std::int64_t>(at(shard).size()));
+  }
+  base::Result<base::RecordBatch> read(base::ShardId shard, base::Offset from,
+                                       std::uint64_t) override {
+    std::lock_guard lock(mutex_);
+    base::RecordBatch batch{shard, {}, from, {}};
+    const auto& records = at(shard);
+    auto owner = std::make_shared<std::vector<std::shared_ptr<const std::string>>>();
+    for (auto i = static_cast<std::size_t>(from.value());
+         i < records.size() && batch.records.size() < records_max_; ++i) {
+      batch.records.push_back({batch.next, received_at, {}, *records[i]});
+      owner->push_back(records[i]);
+      batch.next = batch.next.next();
+    }
+    batch.owner = owner;
+    return batch;
+  }
+  bool wait_beyond(std::span<const base::Offset> positions, std::chrono::microseconds timeout,
+                   std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, stop, timeout, [&] {
+      for (std::size_t i = 0; i < shards_.size(); ++i) {
+        if (positions[i].value() < static_cast<std::int64_t>(shards_[i].size())) return true;
+      }
+      return false;
+    });
+  }
+  base::Result<void> release(std::span<const base::Offset> positions) override {
+    std::lock_guard lock(mutex_);
+    released.assign(positions.begin(), positions.end());
+    return {};
+  }
+
+  base::Time received_at = base::parse_time("2026-11-20T12:00:00Z").value();
+  std::vector<base::Offset> released;
+
+ private:
+  const std::vector<std::shared_ptr<const std::string>>& at(base::ShardId shard) const {
+    return shards_[static_cast<std::size_t>(shard.value())];
+  }
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::string incarnation_ = "one";
+  std::size_t records_max_ = 100000;
+  std::vector<std::vector<std::shared_ptr<const std::string>>> shards_;
+};
+
+inline constexpr std::string_view kPipeline = R"y(
+pipeline: shop
+sources:
+  orders:
+    from: log
+    shards: 2
+    format: json
+    schema: {id: varchar, amount: "decimal(12,2)",
+                           ts : timestamptz, items : "varchar[]"
+}
+    event_time: {column: ts, lateness: 10m}
+tables:
+  checked:
+    from: orders
+    unique: {key: id, within: 24h}
+    expect:
+      has_id: {check: id IS NOT NULL, otherwise: reject}
+      is_small: {check: amount < 5000, otherwise: warn}
+    sql: SELECT *, amount > 1000 AS is_fraud, CAST(ts AS DATE) AS day FROM orders WHERE amount <> 7
+    partition_by: [day]
+  frauds:
+    from: checked
+    expect:
+      not_99: {check: amount <> 9999, otherwise: reject}
+    sql: SELECT id, amount FROM checked WHERE is_fraud
+)y";
+
+inline std::string order(const std::string& id, const std::string& amount,
+                         const std::string& day = "2026-11-20") {
+  return R"({"id":")" + id + R"(","amount":)" + amount + R"(,"ts":")" + day + R"(T10:00:00Z"})";
+}
+
+/// One life of a worker over a folder and a source that live longer.
+class WorkerBench {
+ public:
+  explicit WorkerBench(std::string_view text = kPipeline) {
+    auto read = config::parse_pipeline(text, folder.path() / "shop.yaml");
+    if (auto* problems = std::get_if<config::Problems>(&read)) {
+      for (const auto& error : problems->errors) ADD_FAILURE() << error.text();
+    }
+    pipeline = std::get<config::Pipeline>(std::move(read));
+  }
+  ~WorkerBench() { crash(); }
+
+  base::Result<void> begin(UnknownSource unknown = UnknownSource::Stop) {
+    engine = std::move(sql::Instance::open({.threads = 2})).value();
+    board = std::make_unique<CutBoard>();
+    auto opened = Worker::open({.pipeline = pipeline,
+                                .sources = {{"orders", &source}},
+                                .lookups = {},
+                                .tools = tools(),
+                                .board = *board,
+                                .folder = folder.path(),
+                                .options = {.unknown_source = unknown}});
+    if (!opened) return opened.error();
+    worker = std::move(opened).value();
+    queries = std::move(QueryEngine::open({.readable = {folder.path()}}, *board)).value();
+    worker->start([this](const base::Error& error) {
+      std::lock_guard lock(mutex);
+      fatal = error.text();
+    });
+    return {};
+  }
+  // Ends without a commit, as a kill would.
+  void crash() {
+    queries.reset();
+    worker.reset();
+    board.reset();
+    engine.reset();
+  }
+  void restart() {
+    crash();
+    ASSERT_TRUE(begin());
+  }
+  std::string ask(const std::string& sql) {
+    const auto caught_up = worker->catch_up(std::chrono::seconds(10));
+    if (!caught_up) return caught_up.error().text();
+    return ask_now(sql);
+  }
+  std::string ask_now(const std::string& sql) {
+    auto query = queries->start(sql);
+    if (!query) return query.error().text();
+    std::string text;
+    for (;;) {
+      auto chunk = (*query)->next();
+      if (!chunk) return chunk.error().text();
+      if (!*chunk) return text;
+      for (std::size_t row = 0; row < (*chunk)->row_count(); ++row) {
+        if (!text.empty()) text += " | ";
+        for (std::size_t i = 0; i < (*chunk)->column_count(); ++i) {
+          if (i > 0) text += ' ';
+          text += sql::Renderer((*query)->columns()[i].type).text((*chunk)->column(i), row);
+        }
+      }
+    }
+  }
+  lake::Tools tools() { return {disk, *engine, clock, random, {log, metrics}}; }
+
+  os::TestFolder folder;
+  os::RealDisk disk;
+  base::SystemClock clock;
+  base::Random random{7};
+  base::EventLog log = base::EventLog::silent();
+  base::Metrics metrics;
+  MemorySource source{2};
+  config::Pipeline pipeline;
+  std::unique_ptr<sql::Instance> engine;
+  std::unique_ptr<CutBoard> board;
+  std::unique_ptr<Worker> worker;
+  std::unique_ptr<QueryEngine> queries;
+  std::mutex mutex;
+  std::string fatal;
+};
+
+}  // namespace millrace::flow
