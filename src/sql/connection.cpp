@@ -75,8 +75,10 @@ StatementKind Statement::kind() const {
 std::vector<Column> Statement::columns() const {
   std::vector<Column> columns;
   for (idx_t i = 0; i < duckdb_prepared_statement_column_count(handle_); ++i) {
-    columns.push_back({duckdb_prepared_statement_column_name(handle_, i),
-                       Type(duckdb_prepared_statement_column_logical_type(handle_, i))});
+    const char* name = duckdb_prepared_statement_column_name(handle_, i);
+    columns.push_back(
+        {name ? name : "", Type(duckdb_prepared_statement_column_logical_type(handle_, i))});
+    duckdb_free(const_cast<char*>(name));
   }
   return columns;
 }
