@@ -117,7 +117,8 @@ TEST_F(FailureTest, AFullDiskRefusesKeepsReadingAndResumesWhenThereIsSpace) {
 // A shard that fails does not take the other with it.
 TEST_F(FailureTest, AnAppendToTwoShardsOfWhichOneFailsIsNotAcknowledged) {
   auto stream = open({.name = "orders", .shards = 2});
-  std::vector<NewRecord> both = records_of({"a"}, 0);
+  const Bodies bodies = {"a"};
+  std::vector<NewRecord> both = records_of(bodies, 0);
   both.push_back({.shard = ShardId(1), .partition_key = {}, .bytes = "b"});
   ASSERT_TRUE(stream->append_and_wait(both));
   disk_.fail({.call = DiskCall::Sync, .nth = 2, .code = Code::Unavailable});
@@ -130,19 +131,20 @@ TEST_F(FailureTest, AnAppendToTwoShardsOfWhichOneFailsIsNotAcknowledged) {
 
 TEST_F(FailureTest, RefusesAtOnceWhenTheQueueIsFull) {
   auto stream = open({.name = "orders", .queue_bytes_max = 1000});
-  const std::string body(600, 'x');
+  const Bodies first = {"a"};
+  const Bodies large = {std::string(600, 'x')};
   std::promise<void> go;
   std::promise<void> is_held;
-  stream->append(records_of({"a"}), nullptr, [&](const auto& done) {
+  stream->append(records_of(first), nullptr, [&](const auto& done) {
     EXPECT_TRUE(done);
     is_held.set_value();
     go.get_future().wait();  // holds the writer up, as a slow disk would
   });
   is_held.get_future().wait();
   std::promise<bool> second;
-  stream->append(records_of({body}), nullptr,
+  stream->append(records_of(large), nullptr,
                  [&](const auto& done) { second.set_value(done.has_value()); });
-  const auto refused = put(*stream, {body});
+  const auto refused = put(*stream, large);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::Exhausted);
   EXPECT_THAT(refused.error().text(), HasSubstr("slow down"));
@@ -150,7 +152,7 @@ TEST_F(FailureTest, RefusesAtOnceWhenTheQueueIsFull) {
   EXPECT_EQ(stream->status().queue_bytes, 600);
   go.set_value();
   EXPECT_TRUE(second.get_future().get());
-  ASSERT_TRUE(put(*stream, {body}));
+  ASSERT_TRUE(put(*stream, large));
   EXPECT_FALSE(stream->status().is_full);
   EXPECT_THAT(tools_.metrics.exposition(),
               HasSubstr("millrace_log_refusals_total{stream=\"orders\"} 1"));

@@ -70,7 +70,8 @@ TEST_F(StreamTest, GivesBackWhatWasAppendedAlsoAfterARestart) {
 TEST_F(StreamTest, AnAppendMayTouchSeveralShards) {
   auto stream = open({.name = "orders", .shards = 3});
   put(*stream, {"x"}, 2);
-  auto records = records_of({"a", "b"}, 2);
+  const Bodies bodies = {"a", "b"};
+  auto records = records_of(bodies, 2);
   records.push_back({.shard = ShardId(0), .partition_key = {}, .bytes = "c"});
   EXPECT_THAT(*stream->append_and_wait(records), ElementsAre(range(0, 0, 1), range(2, 1, 3)));
   EXPECT_EQ(*bodies_of(*stream, 2), (Bodies{"x", "a", "b"}));
