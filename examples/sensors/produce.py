@@ -25,4 +25,4 @@ def make_reading(random, index):
 
 
 if __name__ == "__main__":
-    producer.run("readings", make_reading)
+    producer.run("sensors", make_reading)

@@ -26,6 +26,7 @@ constexpr std::uint64_t kOriginalStepsMax = 10'000;
 constexpr microseconds kLateMin = 15min;
 constexpr microseconds kLateMax = 20h;
 constexpr microseconds kBeforeSendMax = 20ms;
+constexpr std::uint64_t kLowIds = 0x5EED;  // any number: ids' halves differ
 
 std::shared_ptr<const Dataset> make_dataset(const std::string& name, std::uint64_t owners) {
   if (name == "orders") return make_orders(owners);
@@ -84,6 +85,8 @@ Generator::Generator(GeneratorOptions options, Schedule schedule, config::TimeZo
       schedule_(std::move(schedule)),
       zone_(std::move(zone)),
       dataset_(std::move(dataset)) {
+  const auto start = static_cast<std::uint64_t>(options_.start.time_since_epoch().count());
+  id_seed_ = mixed(options_.seed ^ mixed(start));
   const auto& shares = options_.shares;
   const auto of_whole = [](double share) { return static_cast<std::uint64_t>(share * kWhole); };
   invalid_below_ = of_whole(shares.invalid);
@@ -155,8 +158,8 @@ void Generator::write(std::uint64_t index, Label& label, std::string& into) {
     if (!original) kind = Kind::Valid;
   }
   Slot slot{.index = source,
-            .id_high = mixed(mixed(options_.seed) + source),
-            .id_low = mixed(source + 0x5EED) ^ options_.seed,
+            .id_high = mixed(id_seed_ + source),
+            .id_low = mixed(source + kLowIds) ^ id_seed_,
             .draw = Draw(options_.seed, source)};
   const Kind source_kind = kind == Kind::Duplicate ? drawn_kind(source) : kind;
   slot.time = event_time(source, source_kind, slot.draw);

@@ -34,7 +34,8 @@ struct GeneratorOptions {
   std::uint64_t owners = 1'000;            ///< customers, devices or accounts that lookups know
 };
 
-/// Makes records whose truth is known. Record i is a function of the options and i alone. Rare
+/// Makes records whose truth is known. Record i is a function of the options and i alone; with
+/// another seed or start no id is the same, so that a second run does not repeat the first. Rare
 /// things are frequent here on purpose: amounts at a limit, currencies without a rule, times around
 /// midnight.
 /// Threads: one at a time; a copy for each thread is cheap.
@@ -77,6 +78,7 @@ class Generator {
   Schedule schedule_;
   config::TimeZone zone_;
   std::shared_ptr<const Dataset> dataset_;
+  std::uint64_t id_seed_ = 0;
   std::uint64_t invalid_below_ = 0;  // of 2^32
   std::uint64_t late_below_ = 0;
   std::uint64_t duplicate_below_ = 0;

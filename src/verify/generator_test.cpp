@@ -86,16 +86,21 @@ TEST(Generator, MakesTheSameRecordsForTheSameSeedInAnyOrder) {
   }
 }
 
-TEST(Generator, MakesOtherRecordsForAnotherSeed) {
+TEST(Generator, MakesOtherIdsForAnotherSeedOrStart) {
   auto options = options_of("orders");
   Generator one = generator_of(options);
   options.seed = 43;
   Generator other = generator_of(options);
+  options.seed = 42;
+  options.start += std::chrono::microseconds(1);
+  Generator later = generator_of(options);
   std::set<std::string> keys;
   for (std::uint64_t i = 0; i < 2'000; ++i) keys.insert(one.label(i).key);
   for (std::uint64_t i = 0; i < 2'000; ++i) {
-    const std::string key = other.label(i).key;
-    EXPECT_TRUE(key.empty() || !keys.contains(key));
+    for (Generator* generator : {&other, &later}) {
+      const std::string key = generator->label(i).key;
+      EXPECT_TRUE(key.empty() || !keys.contains(key));
+    }
   }
 }
 
