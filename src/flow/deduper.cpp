@@ -83,10 +83,12 @@ Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk) {
     const std::string_view key = is_text ? keys.text(row) : std::string_view(rendered);
     const auto time = times.is_null(row) ? time_at(received, row) : time_at(times, row);
     const Claimant own{shards[row], offsets[row]};
-    if (horizon_ && time < *horizon_ && TRY(is_in_table(std::string(key), time))) continue;
+    const bool may_be_forgotten = horizon_ && time - plan_.table.unique->within < *horizon_;
+    if (may_be_forgotten && TRY(is_in_table(std::string(key), time))) continue;
     const auto verdict = TRY(set_.claim(key_of(key), time, own));
     if (verdict == Verdict::Duplicate) continue;
     newest_ = std::max(newest_.value_or(time), time);
+    oldest_unsealed_ = std::min(oldest_unsealed_.value_or(time), time);
     kept.push_back(number);
   }
   return kept;
@@ -105,10 +107,17 @@ Result<bool> Deduper::is_in_table(const std::string& key, base::Time time) const
   return count.value_or("0") != "0";
 }
 
+void Deduper::seal() {
+  oldest_unsealed_.reset();
+}
+
+// The rows that came since the seal are not in the table yet: their claims stay.
 Result<void> Deduper::forget_old() {
   if (!newest_) return {};
-  horizon_ = *newest_ - span();
-  return set_.forget_before(*horizon_);
+  const auto horizon = std::min(*newest_ - span(), oldest_unsealed_.value_or(base::Time::max()));
+  if (horizon_ && horizon <= *horizon_) return {};
+  horizon_ = horizon;
+  return set_.forget_before(horizon);
 }
 
 }  // namespace millrace::flow

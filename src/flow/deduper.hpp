@@ -28,7 +28,9 @@ class Deduper {
   /// duplicates; rows without a key never are.
   base::Result<std::vector<std::uint32_t>> claim(const sql::Chunk& chunk);
 
-  /// Forgets what is too old to be asked for, once a commit has brought the rows into the table.
+  /// The rows that were claimed so far are those of the coming commit.
+  void seal();
+  /// Forgets what is too old to be asked for, once the sealed rows are in the table.
   base::Result<void> forget_old();
 
   std::uint64_t bytes() const { return set_.bytes(); }
@@ -42,8 +44,9 @@ class Deduper {
   lake::Table& table_;
   const std::chrono::microseconds lateness_;
   DedupeSet set_;
-  std::optional<base::Time> newest_;   // event time of a claim
-  std::optional<base::Time> horizon_;  // claims before it were forgotten
+  std::optional<base::Time> newest_;           // event time of a claim
+  std::optional<base::Time> horizon_;          // claims before it were forgotten
+  std::optional<base::Time> oldest_unsealed_;  // event time of a claim whose row no commit has yet
 };
 
 }  // namespace millrace::flow

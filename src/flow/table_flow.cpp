@@ -310,6 +310,7 @@ Sealed TableFlow::seal() {
     positions[id] = progress.next;
   }
   rows_->mark_contained_from(std::move(positions));
+  if (dedupe_) dedupe_->seal();
   begin_generation();
   return sealed;
 }

@@ -107,6 +107,22 @@ TEST(Worker, FindsAVeryLateDuplicateInTheTableItself) {
   EXPECT_EQ(bench.ask("SELECT amount FROM checked WHERE id = 'a' ORDER BY 1"), "1.00 | 3.00");
 }
 
+// Claims are dropped by the day; an old one must be found even where only the record that repeats
+// it is recent enough to be remembered.
+TEST(Worker, FindsALateDuplicateOfARecordThatIsForgottenAlready) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  const auto at = [](const std::string& id, const std::string& time) {
+    return R"({"id":")" + id + R"(","amount":1,"ts":")" + time + R"("})";
+  };
+  bench.source.put(0, at("a", "2026-11-18T23:30:00Z"));
+  bench.source.put(0, at("b", "2026-11-20T01:15:00Z"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.source.put(0, at("a", "2026-11-19T00:30:00Z"));
+  EXPECT_EQ(bench.ask("SELECT ts FROM checked WHERE id = 'a'"), "2026-11-18T23:30:00.000000Z");
+}
+
 TEST(Worker, FillsTheGapOfAChildFromItsParentsCommittedRows) {
   WorkerBench bench;
   ASSERT_TRUE(bench.begin());
