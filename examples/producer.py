@@ -15,6 +15,13 @@ import urllib.parse
 RETRY_STATUS = {429, 500, 502, 503, 504}
 
 
+def seconds_of(retry_after):
+    try:
+        return min(max(float(retry_after or 0), 0), 60)
+    except ValueError:  # a date
+        return 1.0
+
+
 class Producer:
     """One connection to the stream `name`, opened again as needed."""
 
@@ -46,7 +53,7 @@ class Producer:
                 if status not in RETRY_STATUS:
                     raise ValueError(f"status {status}: {answer.decode(errors='replace')}")
                 self.slow_downs += 1
-                asked = float(headers.get("Retry-After") or 0)
+                asked = seconds_of(headers.get("Retry-After"))
             except (OSError, http.client.HTTPException):
                 self.connection = None
                 self.resent += 1
