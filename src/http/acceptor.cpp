@@ -20,6 +20,8 @@ using boost::system::error_code;
 constexpr std::size_t kRefusedMax = 64;
 // After a failed accept (no descriptor is left, mostly).
 constexpr std::chrono::milliseconds kRest{100};
+// So long further failures are only counted.
+constexpr std::chrono::seconds kQuiet{10};
 
 Error open_error(const error_code& error, const ServerOptions& options) {
   using namespace boost::asio::error;
@@ -110,7 +112,10 @@ void Acceptor::on_accept(const error_code& error, tcp::socket socket, Loop& loop
   // The client may be gone again before it was accepted.
   if (error == boost::asio::error::connection_aborted) return accept();
   if (error) {
-    events::accept_failed(shared_.telemetry, error.message());
+    const auto now = std::chrono::steady_clock::now();
+    const bool is_quiet = now < quiet_until_;
+    if (!is_quiet) quiet_until_ = now + kQuiet;
+    events::accept_failed(shared_.telemetry, is_quiet ? "" : error.message());
     return rest();
   }
   const auto count = shared_.connection_count.fetch_add(1) + 1;

@@ -38,6 +38,7 @@ class Acceptor {
   boost::asio::steady_timer rest_timer_;
   std::uint16_t port_ = 0;
   std::size_t turn_ = 0;
+  base::SteadyTime quiet_until_{};
 };
 
 }  // namespace millrace::http

@@ -36,6 +36,7 @@ void accept_failed(base::Telemetry telemetry, const std::string& error) {
   telemetry.metrics
       .counter("millrace_http_accept_failures_total", "Connections that could not be accepted.")
       .add();
+  if (error.empty()) return;
   telemetry.log.write(Level::Warn, "http.accept_failed", {{"error", error}});
 }
 

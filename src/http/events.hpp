@@ -10,6 +10,7 @@ namespace millrace::http::events {
 
 void listening(base::Telemetry telemetry, std::string_view address);
 void stopped(base::Telemetry telemetry, std::string_view address, std::size_t cut_count);
+/// An empty error is only counted.
 void accept_failed(base::Telemetry telemetry, const std::string& error);
 void too_many_connections(base::Telemetry telemetry, std::size_t connections_max);
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/random.hpp"
 #include "http/compression.hpp"
 
 namespace millrace::http {
@@ -271,6 +272,57 @@ TEST(RequestReader, AnswersOnlyToAllowedHosts) {
             "421 host_not_allowed");
   EXPECT_EQ(bench.read("GET http://localhost/a?b=c HTTP/1.1\r\nHost: x\r\n\r\n"), "complete");
   EXPECT_EQ(bench.reader->take().request.target, "/a?b=c");
+}
+
+// Feeds `bytes` in pieces and writes down all that comes out.
+std::string read_in_pieces(std::string_view bytes, base::Random& random, std::size_t piece_max) {
+  ReaderBench bench;
+  auto& reader = bench.fresh();
+  std::string came;
+  std::string waiting;
+  while (!bytes.empty()) {
+    const auto size = std::min<std::size_t>(1 + random.below(piece_max), bytes.size());
+    waiting += bytes.substr(0, size);
+    bytes.remove_prefix(size);
+    for (;;) {
+      waiting.erase(0, reader.read(waiting));
+      if (reader.state() != State::Complete) break;
+      const auto taken = reader.take();
+      came += taken.request.method + " " + taken.request.target + " " + taken.request.body + "\n";
+      for (const auto& [name, value] : taken.request.headers) came += name + "=" + value + "\n";
+    }
+    if (reader.state() == State::Refused) return came + bench.outcome();
+  }
+  return came;
+}
+
+TEST(RequestReader, DecidesTheSameHoweverTheBytesAreCut) {
+  const std::string requests =
+      post("Content-Length: 5\r\nX-A: b\r\n", "hello") +
+      post("Transfer-Encoding: chunked\r\n",
+           "3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: z\r\n\r\n") +
+      "GET http://h:1/a?b=%41+c HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + post("", "");
+  static constexpr std::string_view kBytes("\r\n :;,%/?=0159afGHx\t\0\xff+-", 24);
+  base::Random random(7);
+  for (int round = 0; round < 20'000; ++round) {
+    auto bytes = requests;
+    for (std::uint64_t i = 0; i <= random.below(3); ++i) {
+      const auto at = random.below(bytes.size());
+      switch (random.below(3)) {
+        case 0:
+          bytes[at] = kBytes[random.below(kBytes.size())];
+          break;
+        case 1:
+          bytes.erase(at, 1 + random.below(4));
+          break;
+        default:
+          bytes.insert(at, 1, kBytes[random.below(kBytes.size())]);
+      }
+    }
+    const auto whole = read_in_pieces(bytes, random, 1'000'000);
+    ASSERT_EQ(read_in_pieces(bytes, random, 1), whole) << bytes;
+    ASSERT_EQ(read_in_pieces(bytes, random, 30), whole) << bytes;
+  }
 }
 
 TEST(RequestReader, KnowsWhetherTheConnectionIsKept) {
