@@ -6,6 +6,8 @@
 #include "config/read.hpp"
 #include "os/real_disk.hpp"
 #include "os/test_folder.hpp"
+#include "verify/append.hpp"
+#include "verify/truth.hpp"
 
 namespace millrace::verify {
 namespace {
@@ -64,6 +66,56 @@ TEST_F(PipelineTests, OfTheExamplesPass) {
     for (const auto& outcome : *outcomes) {
       EXPECT_TRUE(outcome.has_passed()) << render_outcome(outcome, false);
     }
+  }
+}
+
+/// A test of an example whose records are the generator's and whose rows are its labels.
+config::PipelineTest labelled_test(Generator generator, const config::Pipeline& pipeline,
+                                   const std::string& columns) {
+  constexpr std::uint64_t kCount = 300;
+  config::PipelineTest test{.name = "labels"};
+  test.given.push_back({.source = pipeline.sources[0].name});
+  config::PipelineTest::Expected rows{.table = pipeline.tables[0].name};
+  rows.sql.text = "SELECT " + columns;
+  Label label;
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    generator.write(i, label, test.given[0].records.emplace_back());
+    if (!label.is_row()) continue;
+    std::string cents;
+    append_cents(cents, label.cents);
+    rows.rows.push_back({label.key, label.owner, cents, label.flag ? "true" : "false",
+                         config::format_day(label.day)});
+  }
+  const auto rejected = Truth(generator, kCount, {}).rejects();
+  config::PipelineTest::Expected rejects{.table = "_rejects"};
+  rejects.sql.text = "SELECT stage, count(*) GROUP BY ALL";
+  rejects.rows = {{"decode", std::to_string(rejected.decode)},
+                  {"expect", std::to_string(rejected.expect)},
+                  {"unique", std::to_string(rejected.unique)}};
+  test.expect = {rows, rejects};
+  test.now = base::format_time(generator.due(kCount));
+  return test;
+}
+
+TEST_F(PipelineTests, TheExamplesSayWhatTheLabelsSay) {
+  const std::map<std::string, std::string> columns{
+      {"orders", "order_id, customer_id, amount, is_fraud, day"},
+      {"sensors", "reading_id, device_id, celsius, is_too_hot, day"},
+      {"payments", "payment_id, account_id, amount, needs_review, day"}};
+  for (const auto& [name, of_table] : columns) {
+    auto pipeline = std::get<config::Pipeline>(
+        config::read_pipeline(std::string(MILLRACE_EXAMPLES) + "/" + name + "/" + name + ".yaml"));
+    const auto generator =
+        Generator::make({.dataset = name,
+                         .seed = 5,
+                         .start = base::parse_time("2026-11-20T12:00:00Z").value(),
+                         .shares = {.invalid = 0.3, .late = 0.1, .duplicate = 0.1},
+                         .timezone = pipeline.timezone})
+            .value();
+    pipeline.tests = {labelled_test(generator, pipeline, of_table)};
+    const auto outcomes = run(pipeline);
+    ASSERT_TRUE(outcomes) << name << ": " << outcomes.error().text();
+    EXPECT_TRUE(outcomes->front().has_passed()) << render_outcome(outcomes->front(), false);
   }
 }
 

@@ -107,7 +107,12 @@ std::string cell_text(const std::optional<std::string>& cell) {
   return cell ? base::printable(*cell, kCellBytesMax) : "NULL";
 }
 
-std::string picture(const std::vector<DiffColumn>& columns, const std::vector<Line>& lines) {
+std::string picture(const std::vector<DiffColumn>& columns, std::vector<Line> lines) {
+  // Of many rows only those that differ.
+  std::size_t same_count = 0;
+  if (lines.size() > kLinesMax) {
+    same_count = std::erase_if(lines, [](const Line& line) { return line.sign == ' '; });
+  }
   std::vector<std::vector<std::string>> cells(1);
   for (const auto& column : columns)
     cells[0].push_back(base::printable(column.name, kCellBytesMax));
@@ -122,13 +127,17 @@ std::string picture(const std::vector<DiffColumn>& columns, const std::vector<Li
   }
   std::string text;
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    if (i > kLinesMax) return text + fmt::format("  ... and {} more\n", cells.size() - i);
+    if (i > kLinesMax) {
+      text += fmt::format("  ... and {} more\n", cells.size() - i);
+      break;
+    }
     std::string line(1, i == 0 ? ' ' : lines[i - 1].sign);
     for (std::size_t k = 0; k < cells[i].size(); ++k) {
       line += fmt::format(" {:<{}} ", cells[i][k], widths[k]);
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
+  if (same_count > 0) text += fmt::format("  {} rows are the same\n", same_count);
   return text;
 }
 

@@ -66,6 +66,17 @@ TEST(RowDiff, ShowsOnlySoMany) {
   EXPECT_TRUE(text.ends_with("... and 40 more\n")) << text;
 }
 
+TEST(RowDiff, OfManyRowsItShowsThoseThatDiffer) {
+  std::vector<DiffRow> many(100, {"a", "1"});
+  const auto expected = many;
+  many[50] = {"b", "2"};
+  EXPECT_EQ(diff(expected, many),
+            "  id  amount\n"
+            "- a   1\n"
+            "+ b   2\n"
+            "  99 rows are the same\n");
+}
+
 TEST(IsSame, ComparesNumbersByValue) {
   const auto same = [](const char* a, const char* b) { return is_same(a, b, Comparison::Number); };
   EXPECT_TRUE(same("5", "5.00"));

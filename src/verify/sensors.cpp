@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "verify/append.hpp"
@@ -13,6 +14,7 @@ constexpr std::array kFlaws{Flaw::NoId,       Flaw::NullId,      Flaw::EmptyId,
 constexpr std::array kSites{"Hamburg", "Kraków", "São Paulo", "Osaka", "Leeds"};
 constexpr std::int64_t kImplausible = 999'99;
 constexpr std::int64_t kColdest = -20'00;
+constexpr std::int64_t kHottest = 150'00;  // the last that the example takes as plausible
 
 void append_device(std::string& into, std::uint64_t number) {
   into += "device-";
@@ -34,7 +36,7 @@ class Sensors final : public Dataset {
                                    ? device_models()[device % device_models().size()].limit_cents
                                    : kCelsiusLimitDefault;
     const std::size_t from = into.size();
-    label.cents = draw_cents(draw, limit) % (limit * 3 / 2);
+    label.cents = draw_cents(draw, limit) % std::min(limit * 3 / 2, kHottest);
     if (draw.once_in(8)) label.cents = kColdest + static_cast<std::int64_t>(draw.below(20'00));
     label.flag = label.cents > limit;
     label.currency.clear();
