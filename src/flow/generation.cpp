@@ -25,14 +25,16 @@ std::uint64_t width_of(duckdb_type id) {
   }
 }
 
-// Strings longer than this live outside the vector.
+// Texts longer than this live outside the vector.
 constexpr std::size_t kInlinedTextBytes = 12;
 
 std::uint64_t text_bytes(sql::Vector vector, std::size_t rows) {
+  const auto* texts = vector.data<duckdb_string_t>();
+  const bool has_nulls = duckdb_vector_get_validity(vector.handle()) != nullptr;
   std::uint64_t bytes = 0;
   for (std::size_t row = 0; row < rows; ++row) {
-    if (vector.is_null(row)) continue;
-    const std::size_t size = vector.text(row).size();
+    if (has_nulls && vector.is_null(row)) continue;
+    const auto size = texts[row].value.inlined.length;
     if (size > kInlinedTextBytes) bytes += size;
   }
   return bytes;

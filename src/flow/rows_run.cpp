@@ -68,7 +68,8 @@ Result<void> run_over(sql::Statement& statement, BatchRelation& relation, const 
   if (rows.count() == 0) return {};
   const auto run = [&]() -> Result<std::vector<sql::Chunk>> {
     relation.set(rows.parts());
-    auto result = TRY(statement.execute());
+    // Streamed, a row is copied once less than through a whole result.
+    auto result = TRY(statement.execute(sql::Fetch::Streamed));
     std::vector<sql::Chunk> chunks;
     while (auto chunk = TRY(result.next())) chunks.push_back(std::move(*chunk));
     return chunks;

@@ -121,8 +121,10 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
   TRY(os::make_directories_durably(tools.disk, path.parent_path()));
   const auto write = [&]() -> Result<Written> {
     auto rows = TRY(connection.query(fmt::format(
-        "COPY ({}) TO {} (FORMAT parquet, COMPRESSION {}, ROW_GROUP_SIZE {}, RETURN_STATS true)",
-        select, base::sql_string(path.string()), options.codec, options.row_group_rows)));
+        "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION {}, ROW_GROUP_SIZE {}, "
+        "DICTIONARY_SIZE_LIMIT {}, RETURN_STATS true)",
+        select, base::sql_string(path.string()), options.codec, options.row_group_rows,
+        options.dictionary_entries_max)));
     auto written = TRY(read_answer(rows));
     TRY(tools.disk.sync_file(path));
     TRY(tools.disk.sync_directory(path.parent_path()));

@@ -11,7 +11,9 @@ namespace millrace::lake {
 struct DataFileOptions {
   std::size_t row_group_rows =
       122'880;  ///< small enough for readers to skip, large enough to compress
-  std::string codec = "zstd";
+  /// What follows COMPRESSION in COPY. docs/decisions/003-parquet-settings.md.
+  std::string codec = "zstd, COMPRESSION_LEVEL 1";
+  std::size_t dictionary_entries_max = 4096;  ///< more distinct values are written plainly
 };
 
 /// Writes the rows of `select` (which gives the table's columns without the partition columns) as

@@ -69,9 +69,12 @@ class Vector {
     duckdb_validity_set_row_invalid(duckdb_vector_get_validity(handle_), row);
   }
   /// The bytes of a VARCHAR or BLOB; they live as long as the vector.
-  std::string_view text(std::size_t row) const {
-    duckdb_string_t& value = data<duckdb_string_t>()[row];
-    return {duckdb_string_t_data(&value), duckdb_string_t_length(value)};
+  std::string_view text(std::size_t row) const { return text_of(data<duckdb_string_t>()[row]); }
+  /// The bytes of one stored text. The layout is part of DuckDB's C interface.
+  static std::string_view text_of(const duckdb_string_t& value) {
+    const auto length = value.value.inlined.length;
+    constexpr std::size_t kInlinedMax = sizeof value.value.inlined.inlined;
+    return {length <= kInlinedMax ? value.value.inlined.inlined : value.value.pointer.ptr, length};
   }
   /// Copies `bytes`, which must be UTF-8 for a VARCHAR: that is not checked here.
   void set_text(std::size_t row, std::string_view bytes) const {
