@@ -40,6 +40,7 @@ class Index {
   base::Result<void> fill(std::vector<sql::Chunk>& chunks, std::size_t key_column);
   base::Result<void> insert(std::uint32_t row);
   std::uint32_t find(std::uint64_t hash, std::string_view key) const;
+  void prefetch(const std::vector<std::uint64_t>& hashes) const;
 
   sql::Type type_;
   sql::OwnedVector rows_;  // the last row is all NULL
