@@ -54,6 +54,11 @@ Query::~Query() {
   engine_.forget(ticket_);
 }
 
+Result<void> Query::execute() {
+  rows_.emplace(TRY(statement_->execute(sql::Fetch::Streamed)));
+  return {};
+}
+
 Result<std::unique_ptr<QueryEngine>> QueryEngine::open(const QueryEngineOptions& options,
                                                        const CutBoard& board) {
   std::unique_ptr<QueryEngine> engine(new QueryEngine(options, board));
@@ -107,7 +112,7 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
   return {};
 }
 
-Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql) {
+Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql) {
   std::string ticket;
   {
     std::lock_guard lock(mutex_);
@@ -134,7 +139,14 @@ Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql) {
 
 Result<std::unique_ptr<Query>> QueryEngine::start(std::string_view sql,
                                                   const Parameters& parameters) {
-  auto query = TRY(prepare(sql));
+  auto query = TRY(prepare(sql, parameters));
+  TRY(query->execute());
+  return query;
+}
+
+Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql,
+                                                    const Parameters& parameters) {
+  auto query = TRY(prepare_unbound(sql));
   const auto names = query->statement_->parameter_names();
   for (const auto& [name, value] : parameters) {
     if (std::ranges::find(names, name) == names.end()) {
@@ -148,12 +160,11 @@ Result<std::unique_ptr<Query>> QueryEngine::start(std::string_view sql,
       return Error{Code::Invalid, fmt::format("the parameter '${}' has no value", name)};
     }
   }
-  query->rows_.emplace(TRY(query->statement_->execute(sql::Fetch::Streamed)));
   return query;
 }
 
 Result<std::vector<sql::Column>> QueryEngine::describe(std::string_view sql) {
-  auto query = TRY(prepare(sql));
+  auto query = TRY(prepare_unbound(sql));
   return query->statement_->columns();
 }
 

@@ -41,6 +41,9 @@ class Query {
   Query& operator=(const Query&) = delete;
   ~Query();
 
+  /// Runs it, until it knows its first rows. Once, before all that follows.
+  /// Errors  as `next`.
+  base::Result<void> execute();
   const std::vector<sql::Column>& columns() const { return rows_->columns(); }
   /// The next rows; none after the last.
   /// Errors  Invalid: the data make the SQL fail. Cancelled: after `interrupt`. Exhausted: memory.
@@ -75,6 +78,8 @@ class QueryEngine {
   ///         Exhausted: too many queries at once.
   base::Result<std::unique_ptr<Query>> start(std::string_view sql,
                                              const Parameters& parameters = {});
+  /// The same, but does not run it yet: so that it can be interrupted from its beginning.
+  base::Result<std::unique_ptr<Query>> prepare(std::string_view sql, const Parameters& parameters);
   /// The columns that `sql` would give, without running it.
   base::Result<std::vector<sql::Column>> describe(std::string_view sql);
 
@@ -83,7 +88,7 @@ class QueryEngine {
 
   QueryEngine(const QueryEngineOptions& options, const CutBoard& board)
       : options_(options), board_(board) {}
-  base::Result<std::unique_ptr<Query>> prepare(std::string_view sql);
+  base::Result<std::unique_ptr<Query>> prepare_unbound(std::string_view sql);
   base::Result<void> show_tables(Query& query, std::string_view sql);
   base::Result<std::shared_ptr<sql::ScanTable>> find_hot(std::string_view argument);
   void forget(const std::string& ticket);

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "sql/arrow.hpp"
 #include "sql/instance.hpp"
 #include "sql/render.hpp"
 
@@ -67,6 +68,27 @@ TEST(Sql, SaysWhichTypesItCannotRender) {
   EXPECT_FALSE(can_render(rows.columns()[0].type));
   EXPECT_FALSE(can_render(rows.columns()[1].type));
   EXPECT_TRUE(can_render(rows.columns()[2].type));
+}
+
+TEST(Sql, GivesResultsAsArrow) {
+  auto instance = open();
+  auto connection = instance->connect().value();
+  auto rows = connection
+                  .query(
+                      "SELECT i, i::VARCHAR AS name, (i + 0.5)::DECIMAL(9,2) AS amount, [i] AS l "
+                      "FROM range(3) t(i)",
+                      Fetch::Streamed)
+                  .value();
+  const auto schema = arrow_schema_of(rows).value();
+  std::string formats;
+  for (std::int64_t i = 0; i < schema.get().n_children; ++i) {
+    formats += std::string(schema.get().children[i]->format) + ' ';
+  }
+  EXPECT_EQ(formats, "l u d:9,2,128 +l ");
+  const auto chunk = rows.next().value();
+  const auto array = arrow_array_of(rows, *chunk).value();
+  EXPECT_EQ(array.get().length, 3);
+  EXPECT_EQ(static_cast<const std::int64_t*>(array.get().children[0]->buffers[1])[2], 2);
 }
 
 TEST(Sql, SaysWhereInTheSqlAnErrorIs) {

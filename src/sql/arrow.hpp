@@ -1,0 +1,64 @@
+#pragma once
+
+#include <duckdb.h>
+
+#include <cstdint>
+
+#include "base/result.hpp"
+#include "sql/connection.hpp"
+
+// The Arrow C data interface, whose structures everybody declares for himself.
+// Source  Apache Arrow, "The Arrow C data interface".
+struct ArrowSchema {
+  const char* format;
+  const char* name;
+  const char* metadata;
+  std::int64_t flags;
+  std::int64_t n_children;
+  ArrowSchema** children;
+  ArrowSchema* dictionary;
+  void (*release)(ArrowSchema*);
+  void* private_data;
+};
+
+struct ArrowArray {
+  std::int64_t length;
+  std::int64_t null_count;
+  std::int64_t offset;
+  std::int64_t n_buffers;
+  std::int64_t n_children;
+  const void** buffers;
+  ArrowArray** children;
+  ArrowArray* dictionary;
+  void (*release)(ArrowArray*);
+  void* private_data;
+};
+
+namespace millrace::sql {
+
+/// A structure of the C data interface, released with its owner.
+template <class T>
+class ArrowOwned {
+ public:
+  ArrowOwned() = default;
+  ArrowOwned(ArrowOwned&& other) noexcept : value_(other.value_) { other.value_.release = nullptr; }
+  ArrowOwned& operator=(ArrowOwned&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  ~ArrowOwned() {
+    if (value_.release) value_.release(&value_);
+  }
+  const T& get() const { return value_; }
+  T* out() { return &value_; }
+
+ private:
+  T value_{};
+};
+
+/// How the columns of `rows` look in Arrow: a struct with one child a column.
+base::Result<ArrowOwned<ArrowSchema>> arrow_schema_of(Rows& rows);
+/// A chunk of `rows` in Arrow: a struct array of that schema.
+base::Result<ArrowOwned<ArrowArray>> arrow_array_of(Rows& rows, const Chunk& chunk);
+
+}  // namespace millrace::sql
