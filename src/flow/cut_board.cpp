@@ -10,6 +10,14 @@ void CutBoard::add_table(const std::string& name, lake::Table& table) {
   publish();
 }
 
+void CutBoard::remove_table(const std::string& name) {
+  {
+    std::lock_guard lock(mutex_);
+    entries_.erase(name);
+  }
+  publish();
+}
+
 void CutBoard::add_generation(const std::string& name, std::shared_ptr<Generation> generation) {
   std::lock_guard lock(mutex_);
   const auto found = entries_.find(name);

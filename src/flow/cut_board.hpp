@@ -28,8 +28,9 @@ struct Cut {
 /// swapped whole, so that a query never sees half of a change. Threads: safe from any.
 class CutBoard {
  public:
-  /// Makes `table` known. It must outlive the board.
+  /// Makes `table` known. It must outlive the board, or be removed.
   void add_table(const std::string& name, lake::Table& table);
+  void remove_table(const std::string& name);
   /// Makes hot rows of `name` visible, until the table's snapshot contains them.
   void add_generation(const std::string& name, std::shared_ptr<Generation> generation);
   /// Forgets hot rows of `name` that will never be committed.

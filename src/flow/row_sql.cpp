@@ -277,6 +277,12 @@ Result<void> check_plan(sql::Connection& connection, const std::string& text) {
 
 }  // namespace
 
+Result<std::set<std::string, std::less<>>> varying_functions(sql::Connection& connection) {
+  auto names = TRY(function_names(connection))->varying;
+  names.insert(kSurroundings.begin(), kSurroundings.end());
+  return names;
+}
+
 Result<std::string> compile_row_sql(sql::Connection& connection, std::string_view text,
                                     std::string_view relation) {
   Json statement = TRY(parse_statement(connection, text));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,5 +28,9 @@ base::Result<std::string> compile_row_sql(sql::Connection& connection, std::stri
 /// The same check for one expression over the rows of `relation`.
 base::Result<void> check_row_expression(sql::Connection& connection, std::string_view expression,
                                         std::string_view relation);
+
+/// The functions, in lower case, whose answer does not depend on their arguments alone: now(),
+/// random(), the current user.
+base::Result<std::set<std::string, std::less<>>> varying_functions(sql::Connection& connection);
 
 }  // namespace millrace::flow

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "flow/row_sql.hpp"
+#include "flow/storable.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -26,47 +27,6 @@ std::vector<std::string> names_of(const std::vector<sql::Column>& columns) {
   std::vector<std::string> names;
   for (const auto& column : columns) names.push_back(column.name);
   return names;
-}
-
-// What a table can store: the types that have a home in Delta Lake.
-std::optional<std::string> storage_problem(const sql::Column& column) {
-  const auto text = column.type.text();
-  const auto problem = [&](std::string_view mend) {
-    return fmt::format("column '{}' is {}, which a table cannot store; {}", column.name, text,
-                       mend);
-  };
-  switch (column.type.id()) {
-    case DUCKDB_TYPE_TIMESTAMP:
-    case DUCKDB_TYPE_TIMESTAMP_S:
-    case DUCKDB_TYPE_TIMESTAMP_MS:
-    case DUCKDB_TYPE_TIMESTAMP_NS:
-      return problem("say its zone: ts AT TIME ZONE 'UTC' gives a TIMESTAMPTZ");
-    case DUCKDB_TYPE_UTINYINT:
-    case DUCKDB_TYPE_USMALLINT:
-    case DUCKDB_TYPE_UINTEGER:
-      return problem("cast it to BIGINT");
-    case DUCKDB_TYPE_UBIGINT:
-    case DUCKDB_TYPE_UHUGEINT:
-      return problem("cast it to DECIMAL(38,0)");
-    case DUCKDB_TYPE_TIME:
-    case DUCKDB_TYPE_TIME_TZ:
-    case DUCKDB_TYPE_INTERVAL:
-    case DUCKDB_TYPE_UUID:
-    case DUCKDB_TYPE_ENUM:
-    case DUCKDB_TYPE_BIT:
-    case DUCKDB_TYPE_UNION:
-    case DUCKDB_TYPE_SQLNULL:
-      return problem("cast it to VARCHAR");
-    case DUCKDB_TYPE_LIST:
-      return storage_problem({column.name + " element", column.type.element()});
-    case DUCKDB_TYPE_STRUCT:
-      for (const auto& [name, type] : column.type.fields()) {
-        if (auto found = storage_problem({column.name + "." + name, type})) return found;
-      }
-      return std::nullopt;
-    default:
-      return std::nullopt;
-  }
 }
 
 /// Collects what is wrong with one table.
@@ -186,9 +146,11 @@ class Planner {
       return;
     }
     const auto id = plan_.output[*column].type.id();
-    if (id != DUCKDB_TYPE_DATE && id != DUCKDB_TYPE_VARCHAR && id != DUCKDB_TYPE_INTEGER) {
+    if (id != DUCKDB_TYPE_DATE && id != DUCKDB_TYPE_VARCHAR && id != DUCKDB_TYPE_INTEGER &&
+        id != DUCKDB_TYPE_TIMESTAMP_TZ) {
       fail(table().place,
-           fmt::format("partition_by: '{}' is {}; a DATE, a VARCHAR or an INTEGER is expected",
+           fmt::format("partition_by: '{}' is {}; a DATE, a TIMESTAMPTZ, a VARCHAR or an INTEGER "
+                       "is expected",
                        name, plan_.output[*column].type.text()));
     }
     plan_.partition_columns.push_back(*column);

@@ -1,0 +1,90 @@
+#include "batch/events.hpp"
+
+namespace millrace::batch::events {
+namespace {
+
+using base::Level;
+
+const std::vector<double>& duration_bounds() {
+  static const std::vector<double> kBounds{0.01, 0.05, 0.1, 0.5,  1,    5,    10,
+                                           30,   60,   300, 1800, 3600, 21600};
+  return kBounds;
+}
+
+}  // namespace
+
+void run_started(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                 Trigger trigger) {
+  telemetry.log.write(Level::Info, "job.run_started",
+                      {{"job", job}, {"partition", partition}, {"trigger", name_of(trigger)}});
+}
+
+void run_ended(base::Telemetry telemetry, const RunRow& row) {
+  const bool is_good = row.status == RunStatus::Succeeded;
+  const std::chrono::duration<double> took = row.duration;
+  telemetry.metrics
+      .counter("millrace_job_runs_total", "Runs of a job's partitions that ended.",
+               {{"job", row.job}, {"status", std::string(name_of(row.status))}})
+      .add();
+  telemetry.metrics
+      .histogram("millrace_job_run_seconds", "Time that a run took, with all of its attempts.",
+                 duration_bounds(), {{"job", row.job}})
+      .observe(took.count());
+  if (is_good) {
+    const std::chrono::duration<double> ended = row.ended_at.time_since_epoch();
+    telemetry.metrics
+        .counter("millrace_job_rows_total", "Rows that runs of a job wrote.", {{"job", row.job}})
+        .add(static_cast<double>(row.rows));
+    telemetry.metrics
+        .gauge("millrace_job_last_success_timestamp_seconds",
+               "When a run of the job last succeeded.", {{"job", row.job}})
+        .set(ended.count());
+  }
+  telemetry.log.write(is_good ? Level::Info : Level::Error,
+                      is_good ? "job.run_succeeded" : "job.run_failed",
+                      {{"job", row.job},
+                       {"partition", row.partition},
+                       {"run", row.run_id},
+                       {"attempt", row.attempt},
+                       {"rows", row.rows},
+                       {"seconds", took.count()},
+                       {"error", row.error}});
+}
+
+void run_retried(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                 int attempt, const std::string& error) {
+  telemetry.metrics
+      .counter("millrace_job_retries_total", "Attempts that failed and were followed by another.",
+               {{"job", job}})
+      .add();
+  telemetry.log.write(
+      Level::Warn, "job.run_retried",
+      {{"job", job}, {"partition", partition}, {"attempt", attempt}, {"error", error}});
+}
+
+void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                    const std::string& why) {
+  telemetry.log.write(Level::Info, "job.run_recomputed",
+                      {{"job", job}, {"partition", partition}, {"why", why}});
+}
+
+void claim_lost(base::Telemetry telemetry, const std::string& job, const std::string& partition) {
+  telemetry.log.write(Level::Warn, "job.claim_lost", {{"job", job}, {"partition", partition}});
+}
+
+void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error) {
+  telemetry.metrics
+      .counter("millrace_job_schedule_errors_total",
+               "Times that it could not be found out what of a job is due.", {{"job", job}})
+      .add();
+  telemetry.log.write(Level::Warn, "job.schedule_failed", {{"job", job}, {"error", error}});
+}
+
+void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count) {
+  telemetry.metrics
+      .gauge("millrace_job_partitions_stale",
+             "Partitions of a job whose inputs changed since their last run.", {{"job", job}})
+      .set(static_cast<double>(count));
+}
+
+}  // namespace millrace::batch::events

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "base/telemetry.hpp"
+#include "batch/run_row.hpp"
+
+namespace millrace::batch::events {
+
+void run_started(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                 Trigger trigger);
+void run_ended(base::Telemetry telemetry, const RunRow& row);
+void run_retried(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                 int attempt, const std::string& error);
+void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                    const std::string& why);
+void claim_lost(base::Telemetry telemetry, const std::string& job, const std::string& partition);
+void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error);
+void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count);
+
+}  // namespace millrace::batch::events

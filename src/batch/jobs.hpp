@@ -1,0 +1,139 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "batch/freshness.hpp"
+#include "batch/runner.hpp"
+#include "batch/stream_state.hpp"
+#include "config/pipeline.hpp"
+#include "flow/cut_board.hpp"
+
+namespace millrace::batch {
+
+struct JobsOptions {
+  std::chrono::microseconds claim_time = std::chrono::minutes(5);
+  /// How often the clock is looked at, in real time.
+  std::chrono::microseconds poll = std::chrono::seconds(1);
+};
+
+/// What jobs are made of; all must outlive them.
+struct JobsParts {
+  const config::Pipeline& pipeline;
+  lake::Tools
+      tools;  ///< its engine is not locked, shows times in the pipeline's zone, and runs SQL
+  flow::CutBoard& board;  ///< has the pipeline's tables
+  StreamState& stream;
+  os::Path folder;  ///< the data folder, of which this is the only process
+  JobsOptions options;
+};
+
+enum class PartitionState : std::uint8_t {
+  Fresh,
+  Stale,    ///< runs at the next scheduled time
+  Due,      ///< its time has come
+  Filling,  ///< stale, but rows of it may still be on their way
+  Failed,   ///< stale, and its last run failed
+  Running,
+};
+std::string_view name_of(PartitionState state);
+
+struct PartitionStatus {
+  std::string partition;
+  PartitionState state = PartitionState::Fresh;
+  std::int64_t rows = 0;
+  std::optional<base::Time> ran_at;  ///< the start of its last run
+};
+
+struct JobStatus {
+  std::string name;
+  std::string at;    ///< its schedule; empty: runs when asked to
+  std::string each;  ///< `day`, `hour`, or empty
+  std::optional<base::Time> next_run_at;
+  std::optional<RunRow> last_run;
+  std::vector<PartitionStatus> partitions;  ///< oldest first
+};
+
+/// The batch half: all jobs of a pipeline, their schedule and their runs, one at a time.
+/// It owns the thread of the schedule.
+/// Threads: safe from any.
+class Jobs {
+ public:
+  /// Checks the jobs, opens or makes their tables and `_runs`, shows them on the board, and ends
+  /// what an earlier process left unfinished.
+  /// Errors  the first that is wrong; `check_jobs` names all that are wrong with a file.
+  static base::Result<std::unique_ptr<Jobs>> open(const JobsParts& parts);
+  Jobs(const Jobs&) = delete;
+  Jobs& operator=(const Jobs&) = delete;
+  ~Jobs();
+
+  /// Begins to run what is due, at once what was missed.
+  void start();
+  /// Ends the schedule and a run under way: it is recorded as failed, and its partition is as it
+  /// was. Nothing runs after it.
+  void stop();
+
+  /// Runs what is due now: the thread of the schedule does this at each look at the clock.
+  void run_due();
+
+  /// Commits the hot rows and runs one partition, fresh or not, or each stale one, oldest first.
+  /// Errors  NotFound: no such job. Invalid: no such partition. Else what kept it from starting; a
+  ///         run that failed is an outcome.
+  base::Result<std::vector<RunRow>> run(std::string_view job,
+                                        const std::optional<std::string>& partition = {});
+
+  enum class DryRun : std::uint8_t { No, Yes };
+  /// Commits the hot rows and runs each stale partition from `from` to `to`, both included, oldest
+  /// first; the others are skipped, so that a backfill that was broken off goes on where it was.
+  base::Result<std::vector<RunRow>> backfill(std::string_view job, std::string_view from,
+                                             std::string_view to, DryRun dry_run = DryRun::No);
+
+  /// All jobs with their newest partitions.
+  base::Result<std::vector<JobStatus>> list(std::size_t partitions_max = 400);
+  base::Result<std::vector<RunRow>> runs(const RunFilter& filter = {});
+
+ private:
+  struct Job;
+  struct Due;
+
+  explicit Jobs(const JobsParts& parts, config::TimeZone zone);
+  base::Result<void> open_tables();
+  base::Result<void> add_job(JobPlan plan);
+  base::Result<Job*> find(std::string_view name);
+  base::Result<RunRow> run_one(Job& job, const Partition& partition, Trigger trigger);
+  base::Result<std::optional<RunRow>> run_if_stale(Job& job, const Partition& partition,
+                                                   Trigger trigger);
+
+  base::Result<void> run_due(Job& job);
+  base::Result<bool> run_due_partitions(Job& job);
+  std::optional<base::Time> last_firing(Job& job) const;
+  bool is_filling(const Job& job, const Partition& partition) const;
+  bool waits_for_other(const Job& job, const Partition& partition) const;
+  bool waits_for_others(const Job& job) const;
+  bool is_due(const Job& job) const;
+  const Job* find_job(const std::string& name) const;
+
+  base::Result<JobStatus> status_of(Job& job, std::size_t partitions_max);
+  base::Result<PartitionState> state_of(Job& job, const Partition& partition, const RunRow* last);
+
+  const JobsParts parts_;
+  const config::TimeZone zone_;
+  std::unique_ptr<RunsTable> runs_;
+  std::unique_ptr<Runner> runner_;
+  std::vector<std::unique_ptr<Job>> jobs_;  // each after those that it reads
+  std::stop_source stopping_;
+  std::atomic<bool> is_running_ = false;
+  std::mutex run_mutex_;       // one run at a time
+  std::mutex schedule_mutex_;  // one look at what is due at a time
+  std::jthread thread_;
+};
+
+}  // namespace millrace::batch

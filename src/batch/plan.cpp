@@ -1,0 +1,304 @@
+#include "batch/plan.hpp"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "batch/job_order.hpp"
+#include "batch/job_sql.hpp"
+#include "batch/partition.hpp"
+#include "batch/reports.hpp"
+#include "flow/row_sql.hpp"
+#include "flow/storable.hpp"
+#include "flow/table_plan.hpp"
+#include "lake/snapshot.hpp"
+
+namespace millrace::batch {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using config::Each;
+
+// A partition to prepare statements with.
+Partition sample(const config::Job& job) {
+  Partition partition;
+  partition.each = job.each;
+  return partition;
+}
+
+std::string bound(const config::Job& job, std::string_view text) {
+  if (job.each == Each::None) return std::string(text);
+  return with_parameter(text, job.each_column, literal_of(sample(job)));
+}
+
+const sql::Column* find_column(const lake::Schema& schema, std::string_view name) {
+  const auto found = std::ranges::find_if(
+      schema, [&](const auto& column) { return base::equal_ignoring_case(column.name, name); });
+  return found == schema.end() ? nullptr : &*found;
+}
+
+/// Plans one job; `schemas` are those of all tables that it may read.
+class Planner {
+ public:
+  Planner(const config::Pipeline& pipeline, const config::Job& job, const TableSchemas& schemas,
+          sql::Connection& connection, const FunctionNames& varying)
+      : pipeline_(pipeline),
+        job_(job),
+        schemas_(schemas),
+        connection_(connection),
+        varying_(varying) {
+    plan_.job = job;
+  }
+
+  JobPlan run(std::vector<Error>& errors) {
+    const auto before = errors.size();
+    if (auto sql = plan_sql(); !sql) errors.push_back(sql.error());
+    if (errors.size() > before) return std::move(plan_);
+    if (auto shown = show_columns(connection_, job_.name, plan_.schema); !shown) {
+      errors.push_back(shown.error());
+    }
+    for (const auto& pair : job_.reconcile) {
+      for (const auto* side : {&pair.left, &pair.right}) {
+        if (auto checked = check_side(*side); !checked) errors.push_back(checked.error());
+      }
+      plan_.reconcile.emplace_back(without_semicolon(pair.left.text),
+                                   without_semicolon(pair.right.text));
+    }
+    set_fingerprint();
+    return std::move(plan_);
+  }
+
+ private:
+  Error at_sql(std::string message) const {
+    return {Code::Invalid, std::move(message), job_.sql.place.text()};
+  }
+
+  Result<void> plan_sql() {
+    const auto parsed = parse_job_sql(connection_, job_.sql.text, job_, varying_);
+    if (!parsed) return flow::placed(parsed.error(), job_.sql);
+    if (parsed->tables.empty()) return at_sql("the SQL of a job reads a table at least");
+    for (const auto& name : parsed->tables) {
+      const auto known = TRY(known_table(name, job_.sql));
+      add_view(known);
+      add_input(known, !parsed->stays_within);
+    }
+    for (const auto& name : job_.reads) {
+      const bool is_input = std::ranges::any_of(
+          plan_.inputs, [&](const JobInput& input) { return input.table == name; });
+      if (!is_input && schemas_.contains(name)) add_input(name, true);
+    }
+    const auto prepared = connection_.prepare(job_.sql.text);
+    if (!prepared) return flow::placed(prepared.error(), job_.sql);
+    return plan_columns();
+  }
+
+  // The table's name as the pipeline has it: SQL does not mind letter case.
+  Result<std::string> known_table(const sql::TableName& table, const config::SqlText& text) const {
+    std::vector<std::string> names;
+    for (const auto& [name, schema] : schemas_) {
+      if (base::equal_ignoring_case(name, table.name)) return name;
+      names.push_back(name);
+    }
+    return Error{Code::Invalid,
+                 fmt::format("there is no table '{}'{}; a job reads tables of the pipeline and "
+                             "those of other jobs",
+                             table.name, base::did_you_mean(table.name, names)),
+                 text.place_of(table.at.value_or(0)).text()};
+  }
+
+  void add_view(const std::string& name) {
+    if (name == job_.name || std::ranges::find(plan_.views, name) != plan_.views.end()) return;
+    plan_.views.push_back(name);
+  }
+
+  void add_input(const std::string& name, bool is_wide) {
+    JobInput input{.table = name};
+    input.is_job = pipeline_.job(name) != nullptr;
+    input.is_wide = is_wide || std::ranges::find(job_.reads, name) != job_.reads.end();
+    if (job_.each != Each::None) find_partitions(input);
+    plan_.inputs.push_back(input);
+  }
+
+  void find_partitions(JobInput& input) const {
+    const auto& schema = schemas_.find(input.table)->second;
+    const auto* column = find_column(schema, job_.each_column);
+    const auto* table = pipeline_.table(input.table);
+    const auto* other = pipeline_.job(input.table);
+    const auto wanted = job_.each == Each::Day ? DUCKDB_TYPE_DATE : DUCKDB_TYPE_TIMESTAMP_TZ;
+    const bool is_partitioned =
+        other ? other->each == job_.each
+              : table && std::ranges::find(table->partition_by, job_.each_column) !=
+                             table->partition_by.end();
+    if (is_partitioned && column && column->type.id() == wanted) {
+      input.by = JobInput::By::Partition;
+      return;
+    }
+    if (!table) return;
+    const auto& event_time = pipeline_.root_source(*table).event_time;
+    const auto* time = event_time ? find_column(schema, event_time->column) : nullptr;
+    if (!time || time->type.id() != DUCKDB_TYPE_TIMESTAMP_TZ) return;
+    input.by = JobInput::By::Time;
+    input.time_column = time->name;
+  }
+
+  Result<void> plan_columns() {
+    const std::string inner = fmt::format("({}\n)", without_semicolon(job_.sql.text));
+    auto statement = connection_.prepare(bound(job_, job_.sql.text));
+    if (!statement) return at_sql(statement.error().message);
+    std::vector<std::string> widened;
+    const auto columns = statement->columns();
+    for (const auto& column : columns) {
+      if (base::equal_ignoring_case(column.name, job_.each_column)) {
+        return at_sql(
+            fmt::format("the column '{0}' is added by `each: {0}`; leave it out of the "
+                        "SELECT",
+                        job_.each_column));
+      }
+      if (find_column(columns, column.name) != &column) {
+        return at_sql(fmt::format("two columns are named '{}'; rename one with AS", column.name));
+      }
+      if (auto problem = flow::storage_problem(column)) return at_sql(*problem);
+      if (column.type.id() != DUCKDB_TYPE_HUGEINT) continue;
+      const auto name = base::sql_name(column.name);
+      widened.push_back(fmt::format("CAST({} AS DECIMAL(38,0)) AS {}", name, name));
+    }
+    const std::string replace =
+        widened.empty() ? "" : fmt::format(" REPLACE ({})", base::join(widened, ", "));
+    const std::string each =
+        job_.each == Each::None
+            ? ""
+            : fmt::format("${} AS {}, ", job_.each_column, base::sql_name(job_.each_column));
+    plan_.select = fmt::format("SELECT {}*{} FROM {}", each, replace, inner);
+    auto whole = connection_.prepare(bound(job_, plan_.select));
+    if (!whole) return at_sql(whole.error().message);
+    plan_.schema = whole->columns();
+    const auto stored = lake::schema_string(plan_.schema);
+    if (!stored) return at_sql(stored.error().message);
+    return {};
+  }
+
+  Result<void> check_side(const config::SqlText& side) {
+    const auto parsed = parse_job_sql(connection_, side.text, job_, varying_);
+    if (!parsed) return flow::placed(parsed.error(), side);
+    for (const auto& name : parsed->tables) {
+      if (base::equal_ignoring_case(name.name, job_.name)) continue;
+      add_view(TRY(known_table(name, side)));
+    }
+    const auto prepared = connection_.prepare(side.text);
+    if (!prepared) return flow::placed(prepared.error(), side);
+    const auto columns = prepared->columns();
+    if (columns.size() != 1) {
+      return Error{Code::Invalid,
+                   fmt::format("each side of a reconcile gives one value; this has {} columns",
+                               columns.size()),
+                   side.place.text()};
+    }
+    const auto whole = connection_.prepare(
+        bound(job_, fmt::format("SELECT ({}\n)", without_semicolon(side.text))));
+    if (!whole) return Error{Code::Invalid, whole.error().message, side.place.text()};
+    return {};
+  }
+
+  void set_fingerprint() {
+    std::string all = plan_.select + '\0' + pipeline_.timezone;
+    for (const auto& column : plan_.schema) all += '\0' + column.name + ' ' + column.type.text();
+    plan_.fingerprint = static_cast<std::uint32_t>(XXH3_64bits(all.data(), all.size()));
+  }
+
+  const config::Pipeline& pipeline_;
+  const config::Job& job_;
+  const TableSchemas& schemas_;
+  sql::Connection& connection_;
+  const FunctionNames& varying_;
+  JobPlan plan_;
+};
+
+// The tables that each job names, as far as its SQL can be parsed; its reconcile may name its own.
+std::map<std::string, std::vector<std::string>> reads_of(const config::Pipeline& pipeline,
+                                                         sql::Connection& connection) {
+  std::map<std::string, std::vector<std::string>> reads;
+  for (const auto& job : pipeline.jobs) {
+    auto& names = reads[job.name];
+    names = job.reads;
+    if (const auto found = connection.table_names(job.sql.text)) {
+      names.insert(names.end(), found->begin(), found->end());
+    }
+    for (const auto& pair : job.reconcile) {
+      for (const auto* side : {&pair.left, &pair.right}) {
+        for (auto& name : connection.table_names(side->text).value_or({})) {
+          if (!base::equal_ignoring_case(name, job.name)) names.push_back(std::move(name));
+        }
+      }
+    }
+  }
+  return reads;
+}
+
+Result<void> plan_in_order(const config::Pipeline& pipeline, TableSchemas schemas,
+                           sql::Connection& connection, JobPlans& plans) {
+  if (pipeline.jobs.empty()) return {};
+  for (const auto& [name, schema] : schemas) TRY(show_columns(connection, name, schema));
+  const auto order = TRY(in_order(pipeline.jobs, reads_of(pipeline, connection)));
+  const auto varying = TRY(flow::varying_functions(connection));
+  std::vector<std::string> failed;
+  for (const auto* job : order) {
+    const auto before = plans.errors.size();
+    auto plan = Planner(pipeline, *job, schemas, connection, varying).run(plans.errors);
+    if (plan.schema.empty()) {
+      failed.push_back(job->name);
+      continue;
+    }
+    schemas.emplace(job->name, plan.schema);
+    if (plans.errors.size() == before) plans.plans.push_back(std::move(plan));
+  }
+  // What is wrong with a job's table is said once, not again by each job that reads it.
+  std::erase_if(plans.errors, [&](const Error& error) {
+    return std::ranges::any_of(failed, [&](const std::string& name) {
+      return error.message.starts_with(fmt::format("there is no table '{}'", name));
+    });
+  });
+  return {};
+}
+
+}  // namespace
+
+Result<void> show_columns(sql::Connection& connection, const std::string& name,
+                          const lake::Schema& schema) {
+  lake::Metadata metadata;
+  metadata.schema = schema;
+  return connection.run(fmt::format("CREATE OR REPLACE TEMP VIEW {} AS {}", base::sql_name(name),
+                                    lake::scan_sql({}, metadata, {})));
+}
+
+JobPlans plan_jobs(const config::Pipeline& pipeline, const TableSchemas& tables,
+                   sql::Instance& engine) {
+  JobPlans plans;
+  auto connection = engine.connect();
+  if (!connection) {
+    plans.errors.push_back(connection.error());
+    return plans;
+  }
+  auto planned = plan_in_order(pipeline, tables, *connection, plans);
+  if (!planned) plans.errors.push_back(planned.error());
+  return plans;
+}
+
+std::vector<Error> check_jobs(const config::Pipeline& pipeline, const TableSchemas& tables,
+                              sql::Instance& engine) {
+  auto jobs = plan_jobs(pipeline, tables, engine);
+  auto schemas = tables;
+  for (const auto& plan : jobs.plans) schemas.emplace(plan.job.name, plan.schema);
+  auto errors = std::move(jobs.errors);
+  // A report over a job that cannot be planned would only repeat its errors.
+  if (jobs.plans.size() == pipeline.jobs.size()) {
+    auto more = check_reports(pipeline, schemas, engine);
+    errors.insert(errors.end(), more.begin(), more.end());
+  }
+  return errors;
+}
+
+}  // namespace millrace::batch

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "batch/plan.hpp"
+#include "sql/value.hpp"
+
+namespace millrace::batch {
+
+/// The values of a report's parameters: those given, as text, and its defaults.
+/// Errors  Invalid: an unknown parameter, a missing one, or a value that is not of its type.
+base::Result<std::map<std::string, sql::Value>> bind_parameters(
+    const config::Report& report, const std::map<std::string, std::string>& given);
+
+/// Everything that is wrong with the reports; `tables` are all that they may read.
+std::vector<base::Error> check_reports(const config::Pipeline& pipeline, const TableSchemas& tables,
+                                       sql::Instance& engine);
+
+}  // namespace millrace::batch

@@ -1,0 +1,277 @@
+#include "batch/runs_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "lake/data_file.hpp"
+#include "lake/rewrite.hpp"
+
+namespace millrace::batch {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using Json = nlohmann::json;
+using std::chrono::microseconds;
+
+constexpr std::string_view kClaimEnd = "/claim";
+// How far back the commit of a claim is looked for.
+constexpr std::size_t kHistoryMax = 1000;
+
+bool is_claim(std::int64_t value) {
+  return value % 2 != 0;
+}
+
+std::string extra_of(const std::string& app_id, const Claim& claim) {
+  return Json{{"claim",
+               {{"app_id", app_id},
+                {"value", claim.value},
+                {"run_id", claim.run_id},
+                {"job", claim.job},
+                {"partition", claim.partition},
+                {"trigger", name_of(claim.trigger)},
+                {"started_at", base::format_time(claim.started_at)}}}}
+      .dump();
+}
+
+Trigger trigger_from(std::string_view word) {
+  for (const auto trigger : {Trigger::Schedule, Trigger::Manual}) {
+    if (name_of(trigger) == word) return trigger;
+  }
+  return Trigger::Backfill;
+}
+
+RunStatus status_from(std::string_view word) {
+  return word == name_of(RunStatus::Succeeded) ? RunStatus::Succeeded : RunStatus::Failed;
+}
+
+RunRow row_at(const sql::Chunk& chunk, std::size_t at) {
+  const auto text = [&](std::size_t column) {
+    const auto vector = chunk.column(column);
+    return vector.is_null(at) ? std::string() : std::string(vector.text(at));
+  };
+  const auto number = [&](std::size_t column) {
+    const auto vector = chunk.column(column);
+    return vector.is_null(at) ? 0 : vector.data<std::int64_t>()[at];
+  };
+  const auto time = [&](std::size_t column) { return base::Time(microseconds(number(column))); };
+  return {.run_id = text(0),
+          .job = text(1),
+          .partition = text(2),
+          .status = status_from(text(3)),
+          .attempt = chunk.column(4).data<std::int32_t>()[at],
+          .rows = number(5),
+          .started_at = time(6),
+          .ended_at = time(7),
+          .duration = std::chrono::milliseconds(number(8)),
+          .error = text(9),
+          .trigger = trigger_from(text(10))};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunsTable>> RunsTable::open(const os::Path& root, const lake::Tools& tools,
+                                                   Options options) {
+  auto table = TRY(lake::Table::open_or_create(root, run_columns(), {}, tools));
+  return std::unique_ptr<RunsTable>(new RunsTable(std::move(table), std::move(options)));
+}
+
+std::string RunsTable::app_id(const std::string& job, const std::string& partition) const {
+  return fmt::format("millrace/{}/{}/{}{}", options_.pipeline, job, partition, kClaimEnd);
+}
+
+// Positions only grow, whatever the clock does.
+std::int64_t RunsTable::value_for(base::Time expiry, std::optional<std::int64_t> before) const {
+  const auto value = expiry.time_since_epoch().count() * 2 + 1;
+  if (!before || *before < value) return value;
+  return is_claim(*before) ? *before + 2 : *before + 1;
+}
+
+Result<bool> RunsTable::commit(lake::Transaction change) {
+  auto outcome = table_->commit(change);
+  if (outcome) {
+    maintain();
+    return std::holds_alternative<lake::Committed>(*outcome);
+  }
+  // Whether it was written is what the table says.
+  if (outcome.error().code != Code::Unknown) return std::move(outcome).error();
+  const auto snapshot = TRY(table_->refresh());
+  const bool is_there = std::ranges::all_of(change.positions, [&](const auto& position) {
+    return snapshot->transaction(position.app_id) == position.next;
+  });
+  if (is_there) return true;
+  return std::move(outcome).error();
+}
+
+void RunsTable::maintain() {
+  const auto snapshot = table_->snapshot();
+  // Neither is needed for what was just written; both come again with the next run.
+  (void)table_->maintain(snapshot->version).has_value();
+  if (snapshot->files.size() > options_.files_max) (void)lake::compact(*table_).has_value();
+}
+
+Result<lake::AddFile> RunsTable::file_of(const RunRow& row) {
+  auto connection = TRY(table_->tools().engine.connect());
+  auto file = TRY(lake::write_data_file(connection, *table_, select_of(row), {}));
+  CHECK(file);
+  return *file;
+}
+
+Result<std::optional<Claim>> RunsTable::find_claim(const std::string& app_id, std::int64_t value) {
+  for (const auto& info : TRY(table_->history(kHistoryMax))) {
+    const Json extra = Json::parse(info.extra, nullptr, false);
+    if (!extra.is_object() || !extra.contains("claim")) continue;
+    const Json& claim = extra.at("claim");
+    if (claim.value("app_id", "") != app_id || claim.value("value", std::int64_t{0}) != value) {
+      continue;
+    }
+    const auto started = base::parse_time(claim.value("started_at", ""));
+    return std::optional(Claim{.run_id = claim.value("run_id", ""),
+                               .job = claim.value("job", ""),
+                               .partition = claim.value("partition", ""),
+                               .trigger = trigger_from(claim.value("trigger", "")),
+                               .started_at = started ? *started : base::Time{},
+                               .value = value});
+  }
+  return std::optional<Claim>();
+}
+
+// The row of a run that ended without writing one; none if nothing is known of it any more.
+Result<std::optional<lake::AddFile>> RunsTable::row_of_ended(const std::string& app_id,
+                                                             std::int64_t value,
+                                                             const CommittedRows& committed) {
+  const auto claim = TRY(find_claim(app_id, value));
+  if (!claim) return std::optional<lake::AddFile>();
+  const auto rows = committed(*claim);
+  const auto now = std::max(table_->tools().clock.now(), claim->started_at);
+  const RunRow row{.run_id = claim->run_id,
+                   .job = claim->job,
+                   .partition = claim->partition,
+                   .status = rows ? RunStatus::Succeeded : RunStatus::Failed,
+                   .rows = rows.value_or(0),
+                   .started_at = claim->started_at,
+                   .ended_at = now,
+                   .duration = now - claim->started_at,
+                   .error = rows ? "" : "the process ended during the run",
+                   .trigger = claim->trigger};
+  return std::optional(TRY(file_of(row)));
+}
+
+Result<std::variant<Claim, Held>> RunsTable::claim(Claim wanted, const CommittedRows& committed) {
+  using Outcome = std::variant<Claim, Held>;
+  const auto id = app_id(wanted.job, wanted.partition);
+  for (;;) {
+    const auto before = TRY(table_->refresh())->transaction(id);
+    const auto now = table_->tools().clock.now();
+    lake::Transaction change{.operation = "CLAIM RUN"};
+    if (before && is_claim(*before)) {
+      const base::Time until{microseconds(*before / 2)};
+      if (until > now) return Outcome(Held{until});
+      if (auto file = TRY(row_of_ended(id, *before, committed))) change.adds.push_back(*file);
+    }
+    wanted.value = value_for(now + options_.claim_time, before);
+    change.positions = {{id, before, wanted.value}};
+    change.extra = extra_of(id, wanted);
+    if (TRY(commit(change))) return Outcome(std::move(wanted));
+  }
+}
+
+bool RunsTable::is_due_for_renewal(const Claim& claim) const {
+  return table_->tools().clock.now() > claim.expires_at() - options_.claim_time * 2 / 3;
+}
+
+Result<bool> RunsTable::renew(Claim& claim) {
+  Claim renewed = claim;
+  const auto id = app_id(claim.job, claim.partition);
+  renewed.value = value_for(table_->tools().clock.now() + options_.claim_time, claim.value);
+  lake::Transaction change{.operation = "CLAIM RUN"};
+  change.positions = {{id, claim.value, renewed.value}};
+  change.extra = extra_of(id, renewed);
+  if (!TRY(commit(change))) return false;
+  claim = renewed;
+  return true;
+}
+
+Result<bool> RunsTable::still_holds(const Claim& claim) {
+  return TRY(table_->refresh())->transaction(app_id(claim.job, claim.partition)) == claim.value;
+}
+
+Result<void> RunsTable::finish(const Claim& claim, const RunRow& row) {
+  lake::Transaction change{.operation = "WRITE", .adds = {TRY(file_of(row))}};
+  change.positions = {{app_id(claim.job, claim.partition), claim.value, claim.value + 1}};
+  if (TRY(commit(change))) return {};
+  // The claim went to somebody else, who wrote what they could know of this run.
+  return Error{Code::Unavailable, "the claim of the run expired and was taken by another process"};
+}
+
+Result<void> RunsTable::end_abandoned(const CommittedRows& committed) {
+  const auto snapshot = TRY(table_->refresh());
+  const auto prefix = fmt::format("millrace/{}/", options_.pipeline);
+  for (const auto& [id, value] : snapshot->transactions) {
+    if (!id.starts_with(prefix) || !id.ends_with(kClaimEnd) || !is_claim(value)) continue;
+    lake::Transaction change{.operation = "WRITE"};
+    if (auto file = TRY(row_of_ended(id, value, committed))) change.adds.push_back(*file);
+    change.positions = {{id, value, value + 1}};
+    (void)TRY(commit(change));
+  }
+  return {};
+}
+
+Result<std::vector<RunRow>> RunsTable::read(const std::string& sql) {
+  auto connection = TRY(table_->tools().engine.connect());
+  TRY(connection.run(fmt::format("CREATE TEMP VIEW runs AS {}",
+                                 lake::scan_sql(table_->root(), *table_->snapshot()))));
+  auto rows = TRY(connection.query(sql));
+  std::vector<RunRow> found;
+  while (auto chunk = TRY(rows.next())) {
+    for (std::size_t at = 0; at < chunk->row_count(); ++at) found.push_back(row_at(*chunk, at));
+  }
+  return found;
+}
+
+Result<std::vector<RunRow>> RunsTable::runs(const RunFilter& filter) {
+  std::string where = "true";
+  if (!filter.job.empty()) where += " AND job = " + base::sql_string(filter.job);
+  if (!filter.partition.empty()) {
+    where += " AND \"partition\" = " + base::sql_string(filter.partition);
+  }
+  return read(
+      fmt::format("FROM runs WHERE {} ORDER BY started_at DESC, ended_at DESC, run_id LIMIT {}",
+                  where, filter.limit));
+}
+
+Result<std::vector<RunRow>> RunsTable::last_runs(const std::string& job) {
+  return read(fmt::format(
+      "FROM runs WHERE job = {} QUALIFY row_number() OVER (PARTITION BY \"partition\" ORDER BY "
+      "started_at DESC, ended_at DESC) = 1 ORDER BY \"partition\"",
+      base::sql_string(job)));
+}
+
+bool RunsTable::is_running(const std::string& job, const std::string& partition) const {
+  const auto value = table_->snapshot()->transaction(app_id(job, partition));
+  return value && is_claim(*value) &&
+         base::Time(microseconds(*value / 2)) > table_->tools().clock.now();
+}
+
+std::optional<base::Time> RunsTable::scheduled_until(const std::string& job) const {
+  const auto value = table_->snapshot()->transaction(
+      fmt::format("millrace/{}/{}/schedule", options_.pipeline, job));
+  return value ? std::optional(base::Time(microseconds(*value))) : std::nullopt;
+}
+
+Result<void> RunsTable::set_scheduled_until(const std::string& job, base::Time firing) {
+  const auto id = fmt::format("millrace/{}/{}/schedule", options_.pipeline, job);
+  const auto before = table_->snapshot()->transaction(id);
+  const auto next = firing.time_since_epoch().count();
+  if (before && *before >= next) return {};
+  lake::Transaction change{.operation = "SCHEDULE"};
+  change.positions = {{id, before, next}};
+  (void)TRY(commit(change));
+  return {};
+}
+
+}  // namespace millrace::batch

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "batch/run_row.hpp"
+#include "lake/table.hpp"
+
+namespace millrace::batch {
+
+/// The right to run one partition of a job, until it expires.
+struct Claim {
+  std::string run_id;
+  std::string job;
+  std::string partition;
+  Trigger trigger = Trigger::Schedule;
+  base::Time started_at;
+  std::int64_t value = 0;  ///< of the claim's position in the table
+
+  base::Time expires_at() const { return base::Time(std::chrono::microseconds(value / 2)); }
+};
+
+/// Somebody else has the claim.
+struct Held {
+  base::Time until;
+};
+
+struct RunFilter {
+  std::string job;  ///< empty: all
+  std::string partition;
+  std::size_t limit = 100;
+};
+
+/// The table `_runs`: the history of all runs, one row each, and the claims of those that are under
+/// way. A claim is a position of the table (`txn`), so that one of several claimants wins: an odd
+/// number is a claim, twice the time of its expiry in microseconds plus one; an even one is free.
+/// A position `…/schedule` says up to which firing a job's schedule was dealt with.
+/// Threads: safe from any.
+class RunsTable {
+ public:
+  struct Options {
+    std::string pipeline;
+    std::chrono::microseconds claim_time = std::chrono::minutes(5);
+    std::size_t files_max = 64;  ///< more are compacted
+  };
+  /// Rows that a run committed although it could not say so; none if it did not commit.
+  using CommittedRows = std::function<std::optional<std::int64_t>(const Claim&)>;
+
+  static base::Result<std::unique_ptr<RunsTable>> open(const os::Path& root,
+                                                       const lake::Tools& tools, Options options);
+
+  lake::Table& table() { return *table_; }
+
+  /// Takes the claim of a partition; also one that has expired, whose run then gets its row.
+  base::Result<std::variant<Claim, Held>> claim(Claim wanted, const CommittedRows& committed);
+  /// Moves the expiry on. False: the claim was lost to somebody else.
+  base::Result<bool> renew(Claim& claim);
+  bool is_due_for_renewal(const Claim& claim) const;
+  /// True if nobody else took the claim.
+  base::Result<bool> still_holds(const Claim& claim);
+  /// Writes the run's row and gives the claim back.
+  base::Result<void> finish(const Claim& claim, const RunRow& row);
+  /// Ends what a process that is gone left claimed. To be called when no other process can be alive
+  /// that uses this table.
+  base::Result<void> end_abandoned(const CommittedRows& committed);
+
+  /// The newest runs first.
+  base::Result<std::vector<RunRow>> runs(const RunFilter& filter);
+  /// The last run of each partition of a job.
+  base::Result<std::vector<RunRow>> last_runs(const std::string& job);
+  /// True if the partition is claimed now.
+  bool is_running(const std::string& job, const std::string& partition) const;
+
+  /// The firing up to which a job's schedule was dealt with; none for a new job.
+  std::optional<base::Time> scheduled_until(const std::string& job) const;
+  base::Result<void> set_scheduled_until(const std::string& job, base::Time firing);
+
+ private:
+  RunsTable(std::unique_ptr<lake::Table> table, Options options)
+      : table_(std::move(table)), options_(std::move(options)) {}
+
+  std::string app_id(const std::string& job, const std::string& partition) const;
+  std::int64_t value_for(base::Time expiry, std::optional<std::int64_t> before) const;
+  base::Result<std::optional<Claim>> find_claim(const std::string& app_id, std::int64_t value);
+  base::Result<lake::AddFile> file_of(const RunRow& row);
+  base::Result<std::optional<lake::AddFile>> row_of_ended(const std::string& app_id,
+                                                          std::int64_t value,
+                                                          const CommittedRows& committed);
+  /// Commits; false if the position stood elsewhere.
+  base::Result<bool> commit(lake::Transaction change);
+  base::Result<std::vector<RunRow>> read(const std::string& sql);
+  void maintain();
+
+  const std::unique_ptr<lake::Table> table_;
+  const Options options_;
+};
+
+}  // namespace millrace::batch

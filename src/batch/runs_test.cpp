@@ -1,0 +1,241 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "batch/jobs.hpp"
+#include "batch/test_bench.hpp"
+#include "os/sim_disk.hpp"
+
+namespace millrace::batch {
+namespace {
+
+using testing::HasSubstr;
+
+const char* const kDaily = R"(
+jobs:
+  daily:
+    each: day
+    sql: SELECT count(*) AS n FROM orders WHERE day = $day
+    retry: {attempts: 1}
+)";
+
+std::unique_ptr<RunsTable> runs_of(JobsBench& bench) {
+  return std::move(RunsTable::open(bench.folder.path() / "tables" / "_runs", bench.tools(),
+                                   {.pipeline = "shop", .files_max = 8}))
+      .value();
+}
+
+Claim wanted(const std::string& run_id, const JobsBench& bench) {
+  return {.run_id = run_id,
+          .job = "daily",
+          .partition = "2026-11-20",
+          .trigger = Trigger::Schedule,
+          .started_at = bench.clock.now()};
+}
+
+std::optional<std::int64_t> nothing(const Claim&) {
+  return std::nullopt;
+}
+
+TEST(RunsTable, OneOfTwoClaimantsWins) {
+  JobsBench bench(shop(kDaily));
+  auto first = runs_of(bench);
+  auto second = runs_of(bench);
+  const auto claim = std::get<Claim>(first->claim(wanted("a", bench), nothing).value());
+  const auto held = std::get<Held>(second->claim(wanted("b", bench), nothing).value());
+  EXPECT_EQ(held.until, bench.clock.now() + 5min);
+  EXPECT_TRUE(second->is_running("daily", "2026-11-20"));
+  first->finish(claim, {.run_id = "a", .job = "daily", .partition = "2026-11-20"}).value();
+  EXPECT_TRUE(std::holds_alternative<Claim>(second->claim(wanted("b", bench), nothing).value()));
+}
+
+TEST(RunsTable, AnExpiredClaimIsTakenOverAndItsRunRecorded) {
+  JobsBench bench(shop(kDaily));
+  auto first = runs_of(bench);
+  auto second = runs_of(bench);
+  auto lost = std::get<Claim>(first->claim(wanted("a", bench), nothing).value());
+  bench.clock.advance(4min);
+  ASSERT_TRUE(first->is_due_for_renewal(lost));
+  ASSERT_TRUE(first->renew(lost).value());
+  bench.clock.advance(4min);
+  EXPECT_TRUE(std::holds_alternative<Held>(second->claim(wanted("b", bench), nothing).value()));
+  bench.clock.advance(2min);
+  const auto taken = std::get<Claim>(second->claim(wanted("b", bench), nothing).value());
+  EXPECT_FALSE(first->still_holds(lost).value());
+  EXPECT_FALSE(first->renew(lost).value());
+  EXPECT_FALSE(first->finish(lost, {.run_id = "a"}).has_value());
+  EXPECT_TRUE(second->still_holds(taken).value());
+  const auto rows = second->runs({}).value();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].run_id, "a");
+  EXPECT_EQ(rows[0].error, "the process ended during the run");
+}
+
+TEST(RunsTable, ClaimsStayInOrderWhenTheClockGoesBack) {
+  JobsBench bench(shop(kDaily));
+  auto runs = runs_of(bench);
+  for (int i = 0; i < 3; ++i) {
+    const auto claim = std::get<Claim>(runs->claim(wanted("a", bench), nothing).value());
+    runs->finish(claim, {.run_id = "a", .job = "daily", .partition = "2026-11-20"}).value();
+    bench.clock.set(bench.clock.now() - 1h);
+  }
+  EXPECT_EQ(runs->runs({}).value().size(), 3U);
+}
+
+TEST(RunsTable, CompactsItsManySmallFiles) {
+  JobsBench bench(shop(kDaily));
+  auto runs = runs_of(bench);
+  for (int i = 0; i < 20; ++i) {
+    const auto claim = std::get<Claim>(runs->claim(wanted("a", bench), nothing).value());
+    runs->finish(claim, {.run_id = "a", .job = "daily", .partition = "2026-11-20"}).value();
+  }
+  EXPECT_LT(runs->table().snapshot()->files.size(), 10U);
+  EXPECT_EQ(runs->runs({}).value().size(), 20U);
+  EXPECT_EQ(runs->runs({.limit = 5}).value().size(), 5U);
+}
+
+TEST(Runs, ARunThatACrashCutOffIsRecordedAtTheNextStart) {
+  JobsBench bench(shop(kDaily));
+  bench.order("ann", "1", "2026-11-20T12:00:00Z");
+  (void)bench.open();
+  (void)runs_of(bench)->claim(wanted("crashed", bench), nothing).value();
+  auto jobs = bench.open();
+  const auto rows = jobs->runs().value();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].run_id, "crashed");
+  EXPECT_EQ(rows[0].status, RunStatus::Failed);
+  EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-20 failed");
+  EXPECT_EQ(jobs->run("daily").value().at(0).status, RunStatus::Succeeded);
+}
+
+TEST(Runs, WhatAnotherProcessRunsIsSkipped) {
+  JobsBench bench(shop(kDaily));
+  bench.order("ann", "1", "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  (void)runs_of(bench)->claim(wanted("other", bench), nothing).value();
+  const auto run = jobs->run("daily", "2026-11-20").value().at(0);
+  EXPECT_EQ(run.status, RunStatus::Skipped);
+  EXPECT_THAT(run.error, HasSubstr("another process runs it"));
+  bench.clock.advance(6min);
+  EXPECT_EQ(jobs->run("daily", "2026-11-20").value().at(0).status, RunStatus::Succeeded);
+}
+
+/// Does something at the n-th look at the steady clock: in the middle of a commit.
+class HookClock final : public base::Clock {
+ public:
+  explicit HookClock(const base::Clock& clock) : clock_(clock) {}
+  base::Time now() const override { return clock_.now(); }
+  base::SteadyTime steady_now() const override {
+    if (hook && --looks_left == 0) hook();
+    return clock_.steady_now();
+  }
+  std::function<void()> hook;
+  mutable int looks_left = 0;
+
+ private:
+  const base::Clock& clock_;
+};
+
+TEST(Runs, AChangeOfThePartitionDuringTheRunIsComputedAnew) {
+  JobsBench bench(shop(kDaily));
+  bench.order("ann", "1", "2026-11-20T12:00:00Z");
+  HookClock clock(bench.clock);
+  auto parts = bench.parts();
+  auto jobs =
+      Jobs::open({bench.pipeline,
+                  {bench.disk, *bench.engine, clock, bench.random, {bench.log, bench.metrics}},
+                  bench.board,
+                  bench.stream,
+                  parts.folder,
+                  {}})
+          .value();
+  ASSERT_EQ(jobs->run("daily").value().at(0).rows, 1);
+  // Looks: the run's start, the commit of its claim, the commit of its result.
+  clock.looks_left = 3;
+  bool has_raced = false;
+  clock.hook = [&] {
+    has_raced = true;
+    bench.order("bob", "1", "2026-11-20T12:00:00Z");
+    auto other =
+        std::move(lake::Table::open(parts.folder / "tables" / "daily", bench.tools())).value();
+    lake::Transaction add{
+        .adds = lake::write_data_files(*bench.connection, *other,
+                                       "(SELECT DATE '2026-11-20' AS day, CAST(77 AS BIGINT) AS n)")
+                    .value()};
+    ASSERT_TRUE(std::holds_alternative<lake::Committed>(other->commit(add).value()));
+  };
+  const auto run = jobs->run("daily", "2026-11-20").value().at(0);
+  EXPECT_TRUE(has_raced);
+  EXPECT_EQ(run.status, RunStatus::Succeeded) << run.error;
+  EXPECT_EQ(run.attempt, 1);
+  EXPECT_EQ(bench.rows("FROM daily"), "2026-11-20|2");
+}
+
+/// A copy of a bench's tables on a disk whose power can be cut.
+class PowerBench {
+ public:
+  PowerBench(JobsBench& bench, std::uint64_t seed, os::Survival survival) : bench_(bench) {
+    std::filesystem::copy(bench.folder.path(), folder_.path(),
+                          std::filesystem::copy_options::recursive);
+    disk = std::move(os::SimDisk::open({folder_.path(), seed, survival})).value();
+  }
+
+  /// One life of the program: the jobs are opened and a run is asked for.
+  base::Result<std::vector<RunRow>> live() {
+    flow::CutBoard board;
+    auto orders = TRY(lake::Table::open(folder_.path() / "tables" / "orders", tools(*disk)));
+    board.add_table("orders", *orders);
+    auto jobs = TRY(Jobs::open(
+        {bench_.pipeline, tools(*disk), board, bench_.stream, folder_.path(), JobsOptions{}}));
+    return jobs->run("daily");
+  }
+  std::string rows() {
+    const auto root = folder_.path() / "tables" / "daily";
+    auto table = std::move(lake::Table::open(root, tools(bench_.real_disk))).value();
+    return bench_.connection
+        ->scalar("SELECT string_agg(n, ',') FROM (" + lake::scan_sql(root, *table->snapshot()) +
+                 ")")
+        .value()
+        .value_or("");
+  }
+
+  std::unique_ptr<os::SimDisk> disk;
+
+ private:
+  lake::Tools tools(os::Disk& where) {
+    return {where, *bench_.engine, bench_.clock, bench_.random, {bench_.log, bench_.metrics}};
+  }
+
+  JobsBench& bench_;
+  os::TestFolder folder_;
+};
+
+TEST(Runs, APowerCutAtAnyCallLeavesThePartitionOldOrNewAndARunMendsIt) {
+  JobsBench bench(shop(kDaily));
+  bench.order("ann", "1", "2026-11-20T12:00:00Z");
+  ASSERT_EQ(bench.open()->run("daily").value().at(0).rows, 1);
+  bench.order("bob", "1", "2026-11-20T12:00:00Z");
+  PowerBench uncut(bench, 1, os::Survival::Everything);
+  ASSERT_TRUE(uncut.live().has_value());
+  const auto calls = uncut.disk->calls();
+  ASSERT_GT(calls, 10U);
+  for (std::uint64_t cut = 1; cut <= calls; ++cut) {
+    for (const auto survival :
+         {os::Survival::Nothing, os::Survival::Random, os::Survival::Everything}) {
+      SCOPED_TRACE("cut at call " + std::to_string(cut) + ", survival " +
+                   std::to_string(static_cast<int>(survival)));
+      PowerBench power(bench, cut, survival);
+      power.disk->cut_at(cut);
+      const auto first = power.live();
+      power.disk->power_cycle().value();
+      const bool has_succeeded = first && first->at(0).status == RunStatus::Succeeded;
+      EXPECT_THAT(power.rows(), testing::AnyOf(has_succeeded ? "2" : "1", "2"));
+      const auto again = power.live();
+      ASSERT_TRUE(again.has_value()) << again.error().text();
+      for (const auto& run : *again) EXPECT_EQ(run.status, RunStatus::Succeeded) << run.error;
+      EXPECT_EQ(power.rows(), "2");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace millrace::batch

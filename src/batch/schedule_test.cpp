@@ -1,0 +1,219 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "batch/jobs.hpp"
+#include "batch/test_bench.hpp"
+
+namespace millrace::batch {
+namespace {
+
+using testing::HasSubstr;
+
+std::string daily_at(const std::string& at, const std::string& more = "") {
+  return shop("jobs:\n  daily:\n    at: \"" + at + R"("
+    each: day
+    sql: SELECT count(*) AS n FROM orders WHERE day = $day
+)" + more);
+}
+
+/// What ran, in order: `2026-11-20 2026-11-21`.
+std::string ran(JobsBench& bench, const std::string& job = "daily") {
+  return bench.rows(
+      "SELECT string_agg(\"partition\", ' ' ORDER BY started_at, run_id) FROM _runs "
+      "WHERE job = '" +
+      job + "'");
+}
+
+// From the clock's time to `until`, a look every half hour.
+void pass_time(JobsBench& bench, Jobs& jobs, const std::string& until) {
+  while (bench.clock.now() < time_of(until)) {
+    bench.clock.advance(30min);
+    jobs.run_due();
+  }
+}
+
+TEST(Schedule, RunsADayOnceAtTheFirstFiringAfterItsEnd) {
+  JobsBench bench(daily_at("0 1 * * *"), "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-20T23:20:00Z");
+  EXPECT_EQ(bench.history(), "");
+  EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-20 stale");
+  bench.order("ann", "1", "2026-11-20T23:30:00Z");  // of the next day
+  bench.clock.set(time_of("2026-11-21T00:00:00Z"));
+  jobs->run_due();
+  EXPECT_EQ(bench.history(), "daily|2026-11-20|succeeded|schedule");
+  pass_time(bench, *jobs, "2026-11-21T20:00:00Z");
+  EXPECT_EQ(ran(bench), "2026-11-20");
+  EXPECT_EQ(jobs->list().value()[0].next_run_at, time_of("2026-11-22T00:00:00Z"));
+}
+
+TEST(Schedule, RunsOnceOnDaysOfAClockChange) {
+  // 02:30 is left out on March 29 and comes twice on October 25.
+  for (const auto* day : {"2026-03-28", "2026-03-29", "2026-10-24", "2026-10-25"}) {
+    JobsBench bench(daily_at("30 2 * * *"), std::string(day) + "T12:00:00Z");
+    auto jobs = bench.open();
+    bench.order("ann", "1", std::string(day) + "T13:00:00Z");
+    const auto until = config::format_day(config::parse_day(day).value() + std::chrono::days(2));
+    pass_time(bench, *jobs, until + "T12:00:00Z");
+    EXPECT_EQ(ran(bench), day);
+  }
+}
+
+TEST(Schedule, CatchesUpAfterDowntimeInOrderAndOnce) {
+  JobsBench bench(daily_at("0 1 * * *"), "2026-11-15T12:00:00Z");
+  (void)bench.open();
+  for (const auto* day : {"2026-11-18", "2026-11-16", "2026-11-15", "2026-11-17", "2026-11-19"}) {
+    bench.order("ann", "1", std::string(day) + "T13:00:00Z");
+  }
+  bench.clock.set(time_of("2026-11-19T08:00:00Z"));
+  auto jobs = bench.open();
+  jobs->run_due();
+  EXPECT_EQ(bench.rows("SELECT list(CAST(day AS VARCHAR) ORDER BY day) FROM daily"),
+            "[2026-11-15, 2026-11-16, 2026-11-17, 2026-11-18]");
+  EXPECT_EQ(bench.rows("SELECT count(*) FROM _runs"), "4");
+  jobs = nullptr;
+  jobs = bench.open();
+  jobs->run_due();
+  EXPECT_EQ(bench.rows("SELECT count(*) FROM _runs"), "4");
+}
+
+TEST(Schedule, LateDataWaitForTheNextFiring) {
+  JobsBench bench(daily_at("0 1 * * *"), "2026-11-19T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-18T13:00:00Z");
+  bench.order("ann", "1", "2026-11-19T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-20T08:00:00Z");
+  EXPECT_EQ(ran(bench), "2026-11-18 2026-11-19");
+  bench.order("ann", "1", "2026-11-18T14:00:00Z");
+  pass_time(bench, *jobs, "2026-11-20T20:00:00Z");
+  EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-18 stale, 2026-11-19 fresh");
+  pass_time(bench, *jobs, "2026-11-21T08:00:00Z");
+  EXPECT_EQ(ran(bench), "2026-11-18 2026-11-19 2026-11-18");
+  EXPECT_EQ(bench.rows("SELECT n FROM daily WHERE day = DATE '2026-11-18'"), "2");
+}
+
+TEST(Schedule, WaitsWhileAPartitionIsFillingAndNotWhenAsked) {
+  JobsBench bench(daily_at("0 1 * * *"), "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-19T13:00:00Z");
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  bench.stream.now = time_of("2026-11-20T22:59:00Z");  // the day ends at 23:00
+  pass_time(bench, *jobs, "2026-11-21T08:00:00Z");
+  EXPECT_EQ(ran(bench), "2026-11-19");
+  EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-19 fresh, 2026-11-20 filling");
+  EXPECT_EQ(jobs->run("daily").value().at(0).partition, "2026-11-20");
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  bench.order("ann", "1", "2026-11-19T13:00:00Z");  // ran for this firing already
+  bench.stream.now = time_of("2026-11-20T23:00:00Z");
+  EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-19 due, 2026-11-20 due");
+  jobs->run_due();
+  EXPECT_EQ(ran(bench), "2026-11-19 2026-11-20 2026-11-20");
+  EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-19 stale, 2026-11-20 fresh");
+}
+
+TEST(Schedule, AJobComesAfterTheJobsThatItReads) {
+  JobsBench bench(daily_at("0 1 * * *", R"(  after:
+    at: "0 1 * * *"
+    each: day
+    sql: SELECT sum(n) AS n FROM daily WHERE day = $day
+  last:
+    at: "0 1 * * *"
+    sql: SELECT sum(n) AS n FROM after
+)"),
+                  "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  bench.stream.now = time_of("2026-11-20T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-21T02:00:00Z");
+  EXPECT_EQ(bench.history(), "");
+  bench.stream.now = time_of("2026-11-21T01:00:00Z");
+  jobs->run_due();
+  EXPECT_EQ(bench.history(),
+            "after|2026-11-20|succeeded|schedule, daily|2026-11-20|succeeded|schedule, "
+            "last|all|succeeded|schedule");
+  EXPECT_EQ(bench.rows("FROM after"), "2026-11-20|1");
+  EXPECT_EQ(bench.rows("FROM last"), "1");
+}
+
+TEST(Schedule, ARunThatFailedComesAgainAtTheNextFiring) {
+  JobsBench bench(daily_at("0 1 * * *", R"(    reconcile:
+      - - SELECT sum(n) FROM daily WHERE day = $day
+        - SELECT count(*) FROM orders WHERE day = $day AND customer <> 'x'
+)"),
+                  "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("x", "1", "2026-11-20T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-21T20:00:00Z");
+  EXPECT_EQ(bench.history(), "daily|2026-11-20|failed|schedule");
+  EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-20 failed");
+  pass_time(bench, *jobs, "2026-11-22T20:00:00Z");
+  EXPECT_EQ(bench.rows("SELECT count(*) FROM _runs"), "2");
+}
+
+TEST(Schedule, HourlyRunsFollowTheHours) {
+  JobsBench bench(shop(R"(
+jobs:
+  hourly:
+    at: "5 * * * *"
+    each: hour
+    sql: SELECT count(*) AS n FROM orders WHERE ts >= $hour AND ts < $hour + INTERVAL 1 HOUR
+)"),
+                  "2026-10-24T21:00:00Z");
+  auto jobs = bench.open();
+  for (const auto* ts : {"2026-10-24T23:10:00Z", "2026-10-25T00:10:00Z", "2026-10-25T01:10:00Z",
+                         "2026-10-25T02:10:00Z"}) {
+    bench.clock.set(time_of(ts));
+    bench.order("ann", "1", ts);
+    jobs->run_due();
+  }
+  EXPECT_EQ(ran(bench, "hourly"), "2026-10-24T23:00Z 2026-10-25T00:00Z 2026-10-25T01:00Z");
+}
+
+// Waits, in real time, for what a thread does.
+template <class Claim>
+bool comes_true(Claim claim) {
+  for (int i = 0; i < 6000; ++i) {
+    if (claim()) return true;
+    std::this_thread::sleep_for(5ms);
+  }
+  return false;
+}
+
+TEST(Schedule, ItsThreadRunsWhatBecomesDue) {
+  JobsBench bench(daily_at("0 1 * * *"), "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  jobs->start();
+  bench.clock.set(time_of("2026-11-21T00:30:00Z"));
+  EXPECT_TRUE(comes_true([&] { return !jobs->runs().value().empty(); }));
+  jobs->stop();
+  EXPECT_EQ(jobs->runs().value().at(0).status, RunStatus::Succeeded);
+}
+
+TEST(Schedule, StoppingEndsARunUnderWay) {
+  JobsBench bench(shop(R"(
+jobs:
+  endless:
+    at: "0 1 * * *"
+    sql: SELECT count(*) AS n FROM orders, range(1000000000) a(i), range(1000000000) b(j)
+)"),
+                  "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  jobs->start();
+  bench.clock.set(time_of("2026-11-21T00:30:00Z"));
+  EXPECT_TRUE(comes_true([&] {
+    return jobs->list().value().at(0).partitions.at(0).state == PartitionState::Running;
+  }));
+  jobs->stop();
+  const auto run = jobs->runs().value().at(0);
+  EXPECT_EQ(run.status, RunStatus::Failed);
+  EXPECT_EQ(run.error, "the program was stopped during the run");
+  EXPECT_EQ(jobs->run("endless").error().code, base::Code::Cancelled);
+}
+
+}  // namespace
+}  // namespace millrace::batch

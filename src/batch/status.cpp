@@ -1,0 +1,87 @@
+// How jobs and their partitions stand.
+#include <map>
+
+#include "batch/events.hpp"
+#include "batch/job.hpp"
+
+namespace millrace::batch {
+
+using base::Result;
+using config::Each;
+
+std::string_view name_of(PartitionState state) {
+  switch (state) {
+    case PartitionState::Fresh:
+      return "fresh";
+    case PartitionState::Stale:
+      return "stale";
+    case PartitionState::Due:
+      return "due";
+    case PartitionState::Filling:
+      return "filling";
+    case PartitionState::Failed:
+      return "failed";
+    case PartitionState::Running:
+      return "running";
+  }
+  return "fresh";
+}
+
+Result<PartitionState> Jobs::state_of(Job& job, const Partition& partition, const RunRow* last) {
+  if (runs_->is_running(job.name(), label_of(partition))) return PartitionState::Running;
+  if (!TRY(job.freshness->is_stale(partition))) return PartitionState::Fresh;
+  if (last && last->status == RunStatus::Failed) return PartitionState::Failed;
+  const auto now = parts_.tools.clock.now();
+  const bool is_over = partition.each == Each::None || partition.end <= now;
+  if (!is_over || is_filling(job, partition)) return PartitionState::Filling;
+  std::lock_guard lock(job.mutex);
+  const bool is_due = job.due && partition.end <= job.due->firing;
+  return is_due ? PartitionState::Due : PartitionState::Stale;
+}
+
+Result<JobStatus> Jobs::status_of(Job& job, std::size_t partitions_max) {
+  const auto& config = job.plan.job;
+  const auto now = parts_.tools.clock.now();
+  JobStatus status{.name = config.name, .each = config.each_column};
+  if (config.at) {
+    status.at = config.at->text();
+    status.next_run_at = config.at->next_after(now, zone_);
+  }
+  std::map<std::string, RunRow> last;
+  auto last_runs = TRY(runs_->last_runs(config.name));
+  for (auto& row : last_runs) {
+    if (!status.last_run || status.last_run->started_at < row.started_at) status.last_run = row;
+    last.emplace(row.partition, std::move(row));
+  }
+  std::map<std::string, std::int64_t> rows;
+  for (const auto& [path, file] : job.table->snapshot()->files) {
+    const auto value = file->partition_values.find(config.each_column);
+    const bool has_value = value != file->partition_values.end() && value->second;
+    rows[has_value ? *value->second : ""] += std::max<std::int64_t>(file->record_count, 0);
+  }
+  const auto partitions = TRY(job.freshness->partitions(now));
+  std::size_t stale = 0;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const auto& partition = partitions[i];
+    const auto label = label_of(partition);
+    const auto run = last.find(label);
+    const auto state = TRY(state_of(job, partition, run == last.end() ? nullptr : &run->second));
+    stale += state == PartitionState::Fresh ? 0 : 1;
+    if (i + partitions_max < partitions.size()) continue;
+    auto& shown = status.partitions.emplace_back();
+    shown.partition = label;
+    shown.state = state;
+    shown.rows = rows[value_of(partition)];
+    if (run != last.end()) shown.ran_at = run->second.started_at;
+  }
+  events::partitions_stale(parts_.tools.telemetry, job.name(), stale);
+  return status;
+}
+
+Result<std::vector<JobStatus>> Jobs::list(std::size_t partitions_max) {
+  std::vector<JobStatus> statuses;
+  for (auto& job : jobs_) statuses.push_back(TRY(status_of(*job, partitions_max)));
+  return statuses;
+}
+
+}  // namespace millrace::batch
