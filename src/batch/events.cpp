@@ -31,14 +31,10 @@ void run_ended(base::Telemetry telemetry, const RunRow& row) {
                  duration_bounds(), {{"job", row.job}})
       .observe(took.count());
   if (is_good) {
-    const std::chrono::duration<double> ended = row.ended_at.time_since_epoch();
     telemetry.metrics
         .counter("millrace_job_rows_total", "Rows that runs of a job wrote.", {{"job", row.job}})
         .add(static_cast<double>(row.rows));
-    telemetry.metrics
-        .gauge("millrace_job_last_success_timestamp_seconds",
-               "When a run of the job last succeeded.", {{"job", row.job}})
-        .set(ended.count());
+    last_success(telemetry, row.job, row.ended_at);
   }
   telemetry.log.write(is_good ? Level::Info : Level::Error,
                       is_good ? "job.run_succeeded" : "job.run_failed",
@@ -49,6 +45,14 @@ void run_ended(base::Telemetry telemetry, const RunRow& row) {
                        {"rows", row.rows},
                        {"seconds", took.count()},
                        {"error", row.error}});
+}
+
+void last_success(base::Telemetry telemetry, const std::string& job, base::Time ended_at) {
+  const std::chrono::duration<double> ended = ended_at.time_since_epoch();
+  telemetry.metrics
+      .gauge("millrace_job_last_success_timestamp_seconds", "When a run of the job last succeeded.",
+             {{"job", job}})
+      .set(ended.count());
 }
 
 void run_retried(base::Telemetry telemetry, const std::string& job, const std::string& partition,

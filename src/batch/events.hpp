@@ -10,6 +10,8 @@ namespace millrace::batch::events {
 void run_started(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                  Trigger trigger);
 void run_ended(base::Telemetry telemetry, const RunRow& row);
+/// What is known of a job's runs before this process.
+void last_success(base::Telemetry telemetry, const std::string& job, base::Time ended_at);
 void run_retried(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                  int attempt, const std::string& error);
 void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,

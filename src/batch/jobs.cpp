@@ -51,6 +51,11 @@ Result<void> Jobs::open_tables() {
     return Runner::committed_rows(*(*job)->table, claim);
   }));
   parts_.board.publish();
+  for (const auto& job : jobs_) {
+    if (const auto ended = TRY(runs_->last_success(job->name()))) {
+      events::last_success(parts_.tools.telemetry, job->name(), *ended);
+    }
+  }
   return {};
 }
 

@@ -121,6 +121,7 @@ class Jobs {
   bool is_due(const Job& job) const;
   const Job* find_job(const std::string& name) const;
 
+  base::Result<void> count_stale(Job& job);
   base::Result<JobStatus> status_of(Job& job, std::size_t partitions_max);
   base::Result<PartitionState> state_of(Job& job, const Partition& partition, const RunRow* last);
 

@@ -251,6 +251,13 @@ Result<std::vector<RunRow>> RunsTable::last_runs(const std::string& job) {
       base::sql_string(job)));
 }
 
+Result<std::optional<base::Time>> RunsTable::last_success(const std::string& job) {
+  const auto rows = TRY(
+      read(fmt::format("FROM runs WHERE job = {} AND status = {} ORDER BY ended_at DESC LIMIT 1",
+                       base::sql_string(job), base::sql_string(name_of(RunStatus::Succeeded)))));
+  return rows.empty() ? std::optional<base::Time>() : std::optional(rows.front().ended_at);
+}
+
 bool RunsTable::is_running(const std::string& job, const std::string& partition) const {
   const auto value = table_->snapshot()->transaction(app_id(job, partition));
   return value && is_claim(*value) &&

@@ -72,6 +72,8 @@ class RunsTable {
   base::Result<std::vector<RunRow>> runs(const RunFilter& filter);
   /// The last run of each partition of a job.
   base::Result<std::vector<RunRow>> last_runs(const std::string& job);
+  /// When a run of a job last succeeded.
+  base::Result<std::optional<base::Time>> last_success(const std::string& job);
   /// True if the partition is claimed now.
   bool is_running(const std::string& job, const std::string& partition) const;
 

@@ -48,9 +48,11 @@ Result<void> Jobs::run_due(Job& job) {
   if (!TRY(run_due_partitions(job))) return {};
   TRY(runs_->set_scheduled_until(job.name(), job.due->firing));
   TRY(job.freshness->renew_marks());
-  std::lock_guard lock(job.mutex);
-  job.due.reset();
-  return {};
+  {
+    std::lock_guard lock(job.mutex);
+    job.due.reset();
+  }
+  return count_stale(job);
 }
 
 // True if nothing is waited for any more. Each partition runs once for a firing.

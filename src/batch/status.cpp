@@ -78,6 +78,16 @@ Result<JobStatus> Jobs::status_of(Job& job, std::size_t partitions_max) {
   return status;
 }
 
+// For the metrics.
+Result<void> Jobs::count_stale(Job& job) {
+  std::size_t stale = 0;
+  for (const auto& partition : TRY(job.freshness->partitions(parts_.tools.clock.now()))) {
+    stale += TRY(job.freshness->is_stale(partition)) ? 1 : 0;
+  }
+  events::partitions_stale(parts_.tools.telemetry, job.name(), stale);
+  return {};
+}
+
 Result<std::vector<JobStatus>> Jobs::list(std::size_t partitions_max) {
   std::vector<JobStatus> statuses;
   for (auto& job : jobs_) statuses.push_back(TRY(status_of(*job, partitions_max)));
