@@ -38,6 +38,7 @@ FOREIGN = {
     "prometheus/": {"base"},
     "spdlog/": {"base"},
     "CLI/": {"app"},
+    "flatbuffers/": {"serve"},
     "zstd": {"http", "source", "decode"},
     "zlib": {"http", "source", "decode"},
 }

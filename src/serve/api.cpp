@@ -1,0 +1,68 @@
+#include "serve/api.hpp"
+
+#include <utility>
+
+#include "serve/ingest.hpp"
+#include "serve/jobs.hpp"
+#include "serve/operations.hpp"
+#include "serve/query.hpp"
+#include "serve/rejects.hpp"
+#include "serve/reports.hpp"
+#include "serve/tables.hpp"
+
+namespace millrace::serve {
+
+struct Api::State {
+  explicit State(ApiParts given)
+      : parts(std::move(given)),
+        queries(parts, query_workers),
+        ingest(parts, quick_workers),
+        tables(parts),
+        jobs(parts),
+        rejects(parts, queries),
+        reports(parts, queries),
+        operations(parts) {
+    const Pools pools{quick_workers, query_workers, operation_workers};
+    ingest.add_to(routes);
+    queries.add_to(routes);
+    tables.add_to(routes, pools);
+    jobs.add_to(routes, pools);
+    rejects.add_to(routes, pools);
+    reports.add_to(routes, pools);
+    operations.add_to(routes, pools);
+  }
+
+  const ApiParts parts;
+  http::Router router;
+  Routes routes{router};
+  http::Workers quick_workers{{.threads = parts.options.quick_threads}};
+  http::Workers query_workers{
+      {.threads = parts.options.query_threads, .queue_max = parts.options.query_queue_max}};
+  http::Workers operation_workers{{.threads = parts.options.operation_threads, .queue_max = 32}};
+  Queries queries;
+  Ingest ingest;
+  Tables tables;
+  Jobs jobs;
+  Rejects rejects;
+  Reports reports;
+  Operations operations;
+};
+
+Api::Api(ApiParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
+
+// What the workers still run uses the rest: they end first.
+Api::~Api() {
+  state_->operation_workers.stop();
+  state_->query_workers.stop();
+  state_->quick_workers.stop();
+}
+
+const http::Router& Api::router() const {
+  return state_->router;
+}
+
+const std::vector<Route>& Api::routes() const {
+  return state_->routes.all();
+}
+
+}  // namespace millrace::serve

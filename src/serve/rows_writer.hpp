@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/id.hpp"
+#include "base/result.hpp"
+#include "config/pipeline.hpp"
+#include "flow/query.hpp"
+#include "http/message.hpp"
+
+namespace millrace::serve {
+
+enum class AnswerFormat : std::uint8_t { Json, Ndjson, Csv, Arrow };
+
+/// The format that `named` (of `?format=`) or else Accept asks for; JSON if neither asks.
+/// Errors  Invalid: no such format. NotFound: Accept leaves none of ours; to be answered with 406.
+base::Result<AnswerFormat> answer_format(const http::Request& request,
+                                         const std::optional<std::string>& named);
+std::string_view content_type_of(AnswerFormat format);
+
+/// What is known of an answer when its last row is out.
+struct AnswerEnd {
+  std::size_t row_count = 0;
+  bool is_truncated = false;
+  double elapsed_ms = 0;
+  std::optional<config::Chart> chart;
+};
+
+/// Writes the rows of one query as text or bytes, appending to `out`.
+/// Threads: one at a time.
+class RowsWriter {
+ public:
+  virtual ~RowsWriter() = default;
+  virtual base::Result<void> begin(std::string& out) = 0;
+  /// Writes `count` rows from `from` on; all of the chunk at once if `is_columnar`.
+  virtual base::Result<void> rows(sql::Chunk& chunk, std::size_t from, std::size_t count,
+                                  std::string& out) = 0;
+  virtual void end(const AnswerEnd& end, std::string& out) = 0;
+  virtual bool is_columnar() const { return false; }
+};
+
+/// A writer for `query`, which must outlive it.
+/// Errors  Invalid: a column's type cannot be shown in this format; the message says the mend.
+base::Result<std::unique_ptr<RowsWriter>> make_rows_writer(AnswerFormat format, flow::Query& query);
+
+}  // namespace millrace::serve
