@@ -55,8 +55,11 @@ class Answers {
 
   std::vector<std::string> of(const std::vector<std::string_view>& records) {
     base::RecordBatch batch;
-    for (const auto record : records) batch.records.push_back({base::Offset(0), {}, "", record});
-    const auto decoded = decoder_.decode(batch, base::Time(std::chrono::seconds(1'763'640'000)));
+    const base::Time received(std::chrono::seconds(1'763'640'000));
+    for (const auto record : records) {
+      batch.records.push_back({base::Offset(0), received, "", record});
+    }
+    const auto decoded = decoder_.decode(batch);
     CHECK(decoded.record_of_row.size() + decoded.bad.size() == records.size());
     std::vector<std::string> answers(records.size());
     std::size_t at = 0;

@@ -18,11 +18,20 @@ namespace millrace::flow {
 
 /// How a table is, for status pages and metrics.
 struct TableStatus {
+  /// How far the table is in one shard of its source.
+  struct Position {
+    base::ShardId shard;
+    std::string app_id;                     ///< under which its commits carry it
+    std::int64_t next = 0;                  ///< rows of records before it are visible
+    std::optional<std::int64_t> committed;  ///< before it: committed; none yet: not even 0
+  };
+
   std::string name;
   std::string source;  ///< at the head of its chain
   std::int64_t hot_rows = 0;
   std::uint64_t hot_bytes = 0;
-  std::int64_t lag_records = 0;  ///< durable in the source, not yet read
+  std::vector<Position> positions;
+  std::int64_t lag_records = 0;  ///< durable in the source, not yet read; never too few
   std::optional<base::Time> committed_at;
   std::optional<base::Time> watermark;  ///< of the committed rows
   std::string halted;                   ///< why it stopped taking rows; empty if it runs
@@ -91,6 +100,7 @@ class SourceLoop {
   void publish_status();
   base::Result<void> release() const;
   std::optional<base::Time> watermark_of(std::size_t table) const;
+  std::int64_t lag_of(const TableStatus& table) const;
 
   Parts parts_;
   decode::Decoder decoder_;

@@ -55,11 +55,12 @@ void SourceLoop::publish_status() {
     one.halted = table.halted();
     for (std::size_t s = 0; s < lane.shards.size(); ++s) {
       const auto shard = lane.shards[s].id;
-      const auto next =
-          table.progress(table.app_id(parts_.source->name, lane.incarnation, shard.value())).next;
-      one.lag_records += std::max<std::int64_t>(0, parts_.stream->end(shard).value() - next);
-      if (one.halted.empty()) reached[s] = std::min(reached[s], base::Offset(next));
+      auto id = table.app_id(parts_.source->name, lane.incarnation, shard.value());
+      const auto& progress = table.progress(id);
+      one.positions.push_back({shard, std::move(id), progress.next, progress.committed});
+      if (one.halted.empty()) reached[s] = std::min(reached[s], base::Offset(progress.next));
     }
+    one.lag_records = lag_of(one);
     events::gauges(parts_.tools->telemetry, one.name, one.hot_rows, one.hot_bytes, one.lag_records);
   }
   published_at_ = parts_.tools->clock.steady_now();
@@ -70,9 +71,23 @@ void SourceLoop::publish_status() {
   changed_.notify_all();
 }
 
+std::int64_t SourceLoop::lag_of(const TableStatus& table) const {
+  std::int64_t lag = 0;
+  for (const auto& position : table.positions) {
+    const auto end = parts_.stream->end(position.shard).value();
+    lag += std::max<std::int64_t>(0, end - position.next);
+  }
+  return lag;
+}
+
+// What was published may be a moment old; who sees no lag must find every record that is durable
+// now.
 std::vector<TableStatus> SourceLoop::status() const {
-  std::lock_guard lock(mutex_);
-  return status_;
+  std::unique_lock lock(mutex_);
+  auto status = status_;
+  lock.unlock();
+  for (auto& table : status) table.lag_records = lag_of(table);
+  return status;
 }
 
 Result<void> SourceLoop::catch_up(microseconds timeout) {

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "flow/test_worker.hpp"
 
 namespace millrace::flow {
@@ -93,6 +95,20 @@ TEST(Worker, RemembersKeysOverARestart) {
   bench.source.put(1, order("a", "2"));
   EXPECT_EQ(bench.ask("SELECT id, amount FROM checked"), "a 1.00");
   EXPECT_EQ(bench.ask("SELECT reason FROM _rejects"), "duplicate");
+}
+
+TEST(Worker, SaysThatItLagsUntilARecordIsVisible) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  for (int i = 1; i <= 100; ++i) {
+    bench.source.put(i % 2, order("o" + std::to_string(i), "5"));
+    while (bench.worker->status()[0].lag_records > 0) std::this_thread::sleep_for(100us);
+    ASSERT_EQ(bench.ask_now("SELECT count(*) FROM checked"), std::to_string(i));
+  }
+  const auto status = bench.worker->status()[0];
+  ASSERT_EQ(status.positions.size(), 2U);
+  EXPECT_EQ(status.positions[1].next, 50);
+  EXPECT_EQ(status.positions[1].app_id, "millrace/shop/checked/orders/one/1");
 }
 
 TEST(Worker, FindsAVeryLateDuplicateInTheTableItself) {
