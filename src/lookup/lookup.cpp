@@ -48,6 +48,11 @@ base::Time Lookup::loaded_at() const {
   return loaded_at_;
 }
 
+std::string Lookup::last_error() const {
+  std::lock_guard lock(mutex_);
+  return last_error_;
+}
+
 Result<Lookup::Stamp> Lookup::stamp() const {
   const auto& path = options_.lookup.path;
   const auto info = TRY(disk_.stat(path));
@@ -91,6 +96,13 @@ void Lookup::publish(std::shared_ptr<const Index> index, const Stamp& stamp) {
   index_ = std::move(index);
   stamp_ = stamp;
   loaded_at_ = checked_at_ = now;
+  last_error_.clear();
+}
+
+void Lookup::note_failure(const Error& error) {
+  events::load_failed(telemetry_, name(), error.text());
+  std::lock_guard lock(mutex_);
+  last_error_ = error.text();
 }
 
 bool Lookup::is_due() {
@@ -109,19 +121,16 @@ bool Lookup::is_loaded(const Stamp& stamp) const {
 void Lookup::refresh() {
   if (!is_due()) return;
   const auto now = stamp();
-  if (!now) {
-    events::load_failed(telemetry_, name(), now.error().text());
-    return;
-  }
+  if (!now) return note_failure(now.error());
   if (is_loaded(*now)) {
     events::found_unchanged(telemetry_, name(), clock_.now());
+    // After a failure too: the file is again what it was.
+    std::lock_guard lock(mutex_);
+    last_error_.clear();
     return;
   }
   auto index = load();
-  if (!index) {
-    events::load_failed(telemetry_, name(), index.error().text());
-    return;
-  }
+  if (!index) return note_failure(index.error());
   publish(std::move(index).value(), *now);
 }
 

@@ -36,6 +36,8 @@ class Lookup {
   const std::string& name() const { return options_.lookup.name; }
   std::shared_ptr<const Index> index() const;
   base::Time loaded_at() const;
+  /// Why the newest load failed; empty if it did not.
+  std::string last_error() const;
 
   /// Loads again if it is due and the file changed.
   void refresh();
@@ -56,6 +58,7 @@ class Lookup {
   bool is_due();
   bool is_loaded(const Stamp& stamp) const;
   void publish(std::shared_ptr<const Index> index, const Stamp& stamp);
+  void note_failure(const base::Error& error);
 
   const LookupOptions options_;
   sql::Instance& loader_;
@@ -67,6 +70,7 @@ class Lookup {
   Stamp stamp_;                         // Guarded by mutex_.
   base::Time loaded_at_;                // Guarded by mutex_.
   base::Time checked_at_;               // Guarded by mutex_.
+  std::string last_error_;              // Guarded by mutex_.
 };
 
 /// Refreshes lookups when they are due, on a thread of its own.

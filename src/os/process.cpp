@@ -77,6 +77,13 @@ std::uint64_t memory_bytes() {
   return file >> limit && limit > 0 ? std::min(machine, limit) : machine;
 }
 
+std::uint64_t raise_descriptor_limit() {
+  ::rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const ::rlimit wanted{limit.rlim_max, limit.rlim_max};
+  return ::setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? wanted.rlim_cur : limit.rlim_cur;
+}
+
 bool is_terminal(int descriptor) {
   return ::isatty(descriptor) == 1;
 }

@@ -25,6 +25,10 @@ std::uint32_t core_count();
 /// is smaller.
 std::uint64_t memory_bytes();
 
+/// Raises how many files and sockets this process may have open, as far as it may itself; returns
+/// how many that is now.
+std::uint64_t raise_descriptor_limit();
+
 bool is_terminal(int descriptor);
 
 /// Columns of the terminal on `descriptor`; 80 where there is none or it does not say.

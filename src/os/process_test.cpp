@@ -63,5 +63,11 @@ TEST(Process, AFileIsNoTerminal) {
   ::close(file);
 }
 
+TEST(Process, RaisesTheLimitOfOpenFilesOnce) {
+  const auto limit = raise_descriptor_limit();
+  EXPECT_GE(limit, 256);
+  EXPECT_EQ(raise_descriptor_limit(), limit);
+}
+
 }  // namespace
 }  // namespace millrace::os
