@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/screen.hpp"
+#include "base/event_log.hpp"
+#include "base/units.hpp"
+#include "os/disk.hpp"
+
+namespace millrace::app {
+
+using namespace base::literals;
+
+enum class Output : std::uint8_t { Table, Csv, Json };
+
+/// `millrace run`.
+struct RunOptions {
+  os::Path file;
+  os::Path data = "millrace-data";
+  std::string listen = "127.0.0.1:8080";
+  bool is_insecure = false;  ///< may listen beyond loopback
+  bool accepts_new_source = false;
+  std::string memory = "1GiB";
+  base::LogFormat log_format = base::LogFormat::Text;
+  base::Level log_level = base::Level::Info;
+};
+Exit run_pipeline(const RunOptions& options, Screen& screen);
+
+/// `millrace validate`.
+struct ValidateOptions {
+  os::Path file;
+  Output output = Output::Table;
+  bool wants_schema = false;     ///< print the JSON Schema of pipeline files
+  bool wants_reference = false;  ///< print the reference page of pipeline files
+};
+Exit validate_file(const ValidateOptions& options, Screen& screen);
+
+/// `millrace test`.
+struct TestOptions {
+  os::Path file;
+  std::string name;  ///< only tests with this in their name
+  Output output = Output::Table;
+};
+Exit test_file(const TestOptions& options, Screen& screen);
+
+/// `millrace doctor`: the file, if given, and the data folder.
+struct DoctorOptions {
+  os::Path file;
+  os::Path data = "millrace-data";
+  std::string listen = "127.0.0.1:8080";
+  Output output = Output::Table;
+};
+Exit examine(const DoctorOptions& options, Screen& screen);
+
+/// What every companion of a running instance takes.
+struct DataOptions {
+  os::Path data = "millrace-data";
+  Output output = Output::Table;
+};
+
+struct QueryOptions {
+  DataOptions data;
+  std::string sql;                      ///< `-`: from standard input
+  std::vector<std::string> parameters;  ///< `name=value`
+  std::uint64_t rows_max = 10'000;
+  std::string timeout = "1m";
+};
+Exit query_tables(const QueryOptions& options, Screen& screen);
+
+struct ReportOptions {
+  DataOptions data;
+  std::string report;                   ///< empty: list them
+  std::vector<std::string> parameters;  ///< `name=value`
+};
+Exit show_report(const ReportOptions& options, Screen& screen);
+
+struct JobOptions {
+  DataOptions data;
+  std::string job;
+  std::optional<std::string> partition;
+  std::string from;
+  std::string to;
+  bool is_dry_run = false;
+  std::uint64_t limit = 20;
+};
+Exit list_jobs(const JobOptions& options, Screen& screen);
+Exit list_runs(const JobOptions& options, Screen& screen);
+Exit run_job(const JobOptions& options, Screen& screen);
+Exit backfill_job(const JobOptions& options, Screen& screen);
+
+struct RejectsOptions {
+  DataOptions data;
+  std::string table;
+  std::string reason;
+  std::string stage;
+  std::string since;
+  std::vector<std::string> ids;
+  bool has_duplicates = false;
+  std::uint64_t limit = 20;
+};
+Exit list_rejects(const RejectsOptions& options, Screen& screen);
+Exit show_rejects(const RejectsOptions& options, Screen& screen);
+Exit replay_rejects(const RejectsOptions& options, Screen& screen);
+
+struct TableOptions {
+  DataOptions data;
+  std::string table;
+  std::string target_bytes;
+  std::string retention = "7d";
+  bool is_dry_run = false;
+  std::uint64_t limit = 20;
+};
+Exit list_tables(const TableOptions& options, Screen& screen);
+Exit show_history(const TableOptions& options, Screen& screen);
+Exit compact_table(const TableOptions& options, Screen& screen);
+Exit vacuum_table(const TableOptions& options, Screen& screen);
+
+Exit show_status(const DataOptions& options, Screen& screen);
+
+}  // namespace millrace::app

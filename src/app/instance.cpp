@@ -1,0 +1,237 @@
+#include "app/instance.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "app/lookups.hpp"
+#include "batch/jobs.hpp"
+#include "flow/cut_board.hpp"
+#include "flow/query.hpp"
+#include "log/stream.hpp"
+#include "os/process.hpp"
+#include "serve/api.hpp"
+#include "source/files_source.hpp"
+#include "source/log_source.hpp"
+
+namespace millrace::app {
+
+using base::Result;
+
+namespace {
+
+/// The stream half, as jobs need it.
+class WorkerState final : public batch::StreamState {
+ public:
+  explicit WorkerState(flow::Worker& worker) : worker_(worker) {}
+  base::Time watermark(std::string_view table) override {
+    return worker_.watermark(table).value_or(base::Time{});
+  }
+  Result<void> commit_now() override { return worker_.commit_now(); }
+
+ private:
+  flow::Worker& worker_;
+};
+
+Result<std::unique_ptr<log::Stream>> open_stream(const config::Source& source,
+                                                 const InstanceOptions& options, World& world) {
+  const auto& settings = std::get<config::LogSource>(source.from);
+  return log::Stream::open(options.data / "log" / source.name,
+                           {.name = source.name,
+                            .shards = settings.shards,
+                            .retention_time = settings.retention_time,
+                            .retention_bytes = settings.retention_bytes,
+                            .queue_bytes_max = options.memory.log_queue},
+                           {world.disk, world.clock, world.random, world.telemetry()});
+}
+
+}  // namespace
+
+/// Declared in the order in which things are built; what is used outlives its users. Hot rows are
+/// chunks of the worker's engine, so that engine goes last.
+struct Instance::Parts {
+  Parts(config::Pipeline pipeline_, InstanceOptions options_, World& world_)
+      : pipeline(std::move(pipeline_)), options(std::move(options_)), world(world_) {}
+
+  const config::Pipeline pipeline;
+  const InstanceOptions options;
+  World& world;
+
+  std::unique_ptr<sql::Instance> worker_engine;
+  std::unique_ptr<sql::Instance> job_engine;
+  std::map<std::string, std::unique_ptr<log::Stream>> streams;
+  std::map<std::string, std::unique_ptr<source::Source>> sources;
+  std::unique_ptr<Lookups> lookups;
+  flow::CutBoard board;
+  std::unique_ptr<flow::Worker> worker;
+  std::unique_ptr<flow::QueryEngine> queries;
+  std::unique_ptr<WorkerState> worker_state;
+  std::unique_ptr<batch::Jobs> jobs;
+  std::unique_ptr<serve::Api> api;
+
+  std::mutex mutex;
+  std::string failure;  // Guarded by mutex. Why it cannot go on; empty: it can.
+
+  lake::Tools lake_tools(sql::Instance& engine) {
+    return {world.disk, engine, world.clock, world.random, world.telemetry()};
+  }
+
+  Result<void> open_engines();
+  Result<void> open_sources();
+  Result<void> open_worker();
+  Result<void> open_jobs();
+  Result<void> open_api();
+  std::vector<serve::LookupStatus> lookup_status() const;
+  std::vector<std::string> unready();
+};
+
+Result<void> Instance::Parts::open_engines() {
+  const auto scratch = options.data / "scratch";
+  TRY(os::remove_all(world.disk, scratch));
+  TRY(world.disk.make_directories(scratch));
+  const auto cores = static_cast<int>(os::core_count());
+  worker_engine = TRY(sql::Instance::open({.threads = cores,
+                                           .memory_bytes_max = options.memory.worker_engine,
+                                           .scratch = scratch / "worker",
+                                           .time_zone = pipeline.timezone}));
+  job_engine = TRY(sql::Instance::open({.threads = cores,
+                                        .memory_bytes_max = options.memory.job_engine,
+                                        .scratch = scratch / "jobs",
+                                        .time_zone = pipeline.timezone}));
+  return {};
+}
+
+Result<void> Instance::Parts::open_sources() {
+  for (const auto& source : pipeline.sources) {
+    if (std::holds_alternative<config::LogSource>(source.from)) {
+      auto& stream = streams[source.name] = TRY(open_stream(source, options, world));
+      sources[source.name] = source::make_log_source(*stream);
+    } else {
+      sources[source.name] = TRY(
+          source::open_files_source(source, options.data / "files" / source.name,
+                                    {world.disk, world.clock, world.random, world.telemetry()}));
+    }
+  }
+  lookups = std::make_unique<Lookups>(pipeline, *job_engine, world);
+  if (!lookups->errors().empty()) return lookups->errors().front();
+  lookups->start_refreshing();
+  return {};
+}
+
+Result<void> Instance::Parts::open_worker() {
+  flow::WorkerParts parts{.pipeline = pipeline,
+                          .sources = {},
+                          .lookups = lookups->by_name(),
+                          .tools = lake_tools(*worker_engine),
+                          .board = board,
+                          .folder = options.data,
+                          .options = {.dedupe_bytes_max = options.memory.dedupe,
+                                      .unknown_source = options.unknown_source}};
+  for (const auto& [name, source] : sources) parts.sources[name] = source.get();
+  parts.options.loop.hot_bytes_max = options.memory.hot_rows;
+  worker = TRY(flow::Worker::open(std::move(parts)));
+  worker_state = std::make_unique<WorkerState>(*worker);
+  queries = TRY(flow::QueryEngine::open({.threads = static_cast<int>(os::core_count()),
+                                         .memory_bytes_max = options.memory.query_engine,
+                                         .scratch = options.data / "scratch" / "queries",
+                                         .readable = {options.data / "tables"},
+                                         .time_zone = pipeline.timezone},
+                                        board));
+  return {};
+}
+
+Result<void> Instance::Parts::open_jobs() {
+  jobs = TRY(batch::Jobs::open({.pipeline = pipeline,
+                                .tools = lake_tools(*job_engine),
+                                .board = board,
+                                .stream = *worker_state,
+                                .folder = options.data}));
+  return {};
+}
+
+Result<void> Instance::Parts::open_api() {
+  serve::ApiParts parts{.pipeline = pipeline,
+                        .streams = {},
+                        .queries = *queries,
+                        .board = board,
+                        .table_status = [this] { return worker->status(); },
+                        .replay = [this](const auto& request) { return worker->replay(request); },
+                        .jobs = *jobs,
+                        .lookups = [this] { return lookup_status(); },
+                        .unready = [this] { return unready(); },
+                        .clock = world.clock,
+                        .telemetry = world.telemetry()};
+  for (const auto& [name, stream] : streams) parts.streams[name] = stream.get();
+  api = std::make_unique<serve::Api>(std::move(parts));
+  return {};
+}
+
+std::vector<serve::LookupStatus> Instance::Parts::lookup_status() const {
+  std::vector<serve::LookupStatus> out;
+  for (const auto& [name, lookup] : lookups->by_name()) {
+    out.push_back({.name = name,
+                   .rows = lookup->index()->row_count(),
+                   .loaded_at = lookup->loaded_at(),
+                   .last_error = lookup->last_error()});
+  }
+  return out;
+}
+
+std::vector<std::string> Instance::Parts::unready() {
+  const std::lock_guard lock(mutex);
+  return failure.empty() ? std::vector<std::string>() : std::vector<std::string>{failure};
+}
+
+Instance::Instance(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Instance::~Instance() = default;
+
+Result<std::unique_ptr<Instance>> Instance::open(config::Pipeline pipeline, InstanceOptions options,
+                                                 World& world) {
+  // Paths of files go into SQL, and must not depend on where the process stands.
+  options.data = std::filesystem::absolute(options.data).lexically_normal();
+  auto parts = std::make_unique<Parts>(std::move(pipeline), std::move(options), world);
+  TRY(parts->open_engines());
+  TRY(parts->open_sources());
+  TRY(parts->open_worker());
+  TRY(parts->open_jobs());
+  TRY(parts->open_api());
+  return std::unique_ptr<Instance>(new Instance(std::move(parts)));
+}
+
+void Instance::start(std::function<void(const base::Error&)> on_fatal) {
+  parts_->worker->start([parts = parts_.get(), on_fatal](const base::Error& error) {
+    {
+      const std::lock_guard lock(parts->mutex);
+      parts->failure = error.text();
+    }
+    on_fatal(error);
+  });
+}
+
+void Instance::start_schedule() {
+  parts_->jobs->start();
+}
+
+Result<void> Instance::catch_up(std::chrono::microseconds timeout) {
+  return parts_->worker->catch_up(timeout);
+}
+
+const config::Pipeline& Instance::pipeline() const {
+  return parts_->pipeline;
+}
+
+const http::Router& Instance::router() const {
+  return parts_->api->router();
+}
+
+Result<void> Instance::stop() {
+  parts_->jobs->stop();
+  const auto stopped = parts_->worker->stop(flow::Worker::Commit::Yes);
+  for (const auto& [name, stream] : parts_->streams) stream->close();
+  return stopped;
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/memory_plan.hpp"
+#include "app/world.hpp"
+#include "config/pipeline.hpp"
+#include "flow/worker.hpp"
+#include "http/router.hpp"
+
+namespace millrace::app {
+
+struct InstanceOptions {
+  os::Path data;  ///< its lock must be held
+  MemoryPlan memory;
+  flow::UnknownSource unknown_source = flow::UnknownSource::Stop;
+};
+
+/// A pipeline at work on a data folder: streams, sources, lookups, engines, tables, worker, jobs
+/// and the API over them. It does not listen: `run` puts a server before its router, companions ask
+/// the router themselves. Threads: safe from any, but `start` and `stop` one at a time.
+class Instance {
+ public:
+  /// Builds everything and takes up where the tables stand. `world` must outlive it.
+  /// Errors  Invalid: the file's SQL, a lookup, or tables that do not fit the file. Corrupt: stored
+  /// bytes are damaged, with the place.
+  static base::Result<std::unique_ptr<Instance>> open(config::Pipeline pipeline,
+                                                      InstanceOptions options, World& world);
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+  /// Without a commit, unless `stop` came before.
+  ~Instance();
+
+  /// Begins to read. `on_fatal` is called once, from any thread, if it cannot go on.
+  void start(std::function<void(const base::Error&)> on_fatal);
+  /// Begins to run jobs when they are due.
+  void start_schedule();
+  /// Waits until the tables have all that is durable in the streams now.
+  base::Result<void> catch_up(std::chrono::microseconds timeout);
+
+  const config::Pipeline& pipeline() const;
+  const http::Router& router() const;
+
+  /// Ends the jobs and the worker, which commits what is in the hot rows, and the streams. Whoever
+  /// calls the router must have stopped.
+  base::Result<void> stop();
+
+ private:
+  struct Parts;
+  explicit Instance(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace millrace::app

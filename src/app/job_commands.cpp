@@ -1,0 +1,155 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/api_json.hpp"
+#include "app/commands.hpp"
+#include "app/companion.hpp"
+#include "http/url.hpp"
+
+namespace millrace::app {
+namespace {
+
+using base::Result;
+using Json = nlohmann::ordered_json;
+
+// Partitions of one state, the latest first: `2026-11-23, 2026-11-22 and 5 more`.
+std::string partitions_in(const Json& job, std::string_view state, std::size_t count_max) {
+  std::string out;
+  std::size_t count = 0;
+  for (const auto& partition : items_of(job, "partitions")) {
+    if (cell(partition, "state").value_or("") != state) continue;
+    if (++count > count_max) continue;
+    out += (out.empty() ? "" : ", ") + cell(partition, "partition").value_or("all");
+  }
+  if (count > count_max) out += fmt::format(" and {} more", count - count_max);
+  return out;
+}
+
+Cell last_run_of(const Json& job) {
+  const auto run = job.find("last_run");
+  if (run == job.end() || !run->is_object()) return std::nullopt;
+  return fmt::format(
+      "{} {}", cell(*run, "status").value_or("?"),
+      time_cell(*run, "ended_at").value_or(time_cell(*run, "started_at").value_or("")));
+}
+
+std::string stale_of(const Json& job) {
+  constexpr std::size_t kShown = 3;
+  std::string out;
+  for (const auto* state : {"running", "failed", "due", "stale", "filling"}) {
+    const auto names = partitions_in(job, state, kShown);
+    if (!names.empty()) out += fmt::format("{}{}: {}", out.empty() ? "" : "; ", state, names);
+  }
+  return out.empty() ? "all fresh" : out;
+}
+
+std::string status_text(const Json& run, const Paint& paint) {
+  const auto status = cell(run, "status").value_or("?");
+  const auto colour = status == "succeeded" ? Colour::Green
+                      : status == "failed"  ? Colour::Red
+                                            : Colour::Yellow;
+  return paint(colour, status);
+}
+
+// `, 801 rows, 28 ms`
+std::string amounts_of(const Json& run) {
+  const auto rows = count_cell(run, "rows");
+  const auto time = ms_cell(run, "duration_ms");
+  return (rows ? ", " + *rows + " rows" : "") + (time ? ", " + *time : "");
+}
+
+// One line a run; a failure's reason below it.
+Exit print_runs(const Json& answer, Screen& screen) {
+  Exit exit = Exit::Fine;
+  const auto& runs = items_of(answer, "runs");
+  for (const auto& run : runs) {
+    const auto partition = cell(run, "partition");
+    const auto status = cell(run, "status").value_or("?");
+    const bool has_run = status == "succeeded" || status == "failed";
+    screen.line(fmt::format("{}{} {}{}", cell(run, "job").value_or("?"),
+                            partition ? " " + *partition : "", status_text(run, screen.paint()),
+                            has_run ? amounts_of(run) : ""));
+    const auto error = cell(run, "error");
+    if (error) screen.line("  " + *error);
+    if (status == "failed") exit = Exit::Failed;
+  }
+  if (runs.empty()) screen.line("nothing to do: every partition is fresh");
+  return exit;
+}
+
+Exit ask_for_runs(const JobOptions& options, std::string_view what, const Json& body,
+                  Screen& screen) {
+  return with_companion(options.data, screen, [&](Companion& companion) -> Result<Exit> {
+    const auto path = fmt::format("/v1/jobs/{}/{}", http::percent_encode(options.job), what);
+    const auto answer = TRY(companion.send(post(path, body.dump())));
+    const auto document = TRY(parse_answer(answer));
+    if (options.data.output == Output::Table) return print_runs(document, screen);
+    screen.print(answer);
+    for (const auto& run : items_of(document, "runs")) {
+      if (cell(run, "status").value_or("") == "failed") return Exit::Failed;
+    }
+    return Exit::Fine;
+  });
+}
+
+}  // namespace
+
+Exit list_jobs(const JobOptions& options, Screen& screen) {
+  return with_companion(options.data, screen, [&](Companion& companion) -> Result<Exit> {
+    const auto body = TRY(companion.send(get("/v1/jobs")));
+    if (options.data.output == Output::Json) {
+      screen.print(body);
+      return Exit::Fine;
+    }
+    const auto answer = TRY(parse_answer(body));
+    TextTable table({{"job"}, {"at"}, {"each"}, {"next run"}, {"last run"}, {"partitions"}});
+    for (const auto& job : items_of(answer, "jobs")) {
+      table.add({cell(job, "name"), cell(job, "at").value_or("when asked"),
+                 cell(job, "each").value_or(""), time_cell(job, "next_run_at").value_or(""),
+                 last_run_of(job).value_or("never"), stale_of(job)});
+    }
+    screen.print(table.text(screen.paint(), screen.columns()));
+    return Exit::Fine;
+  });
+}
+
+Exit list_runs(const JobOptions& options, Screen& screen) {
+  return with_companion(options.data, screen, [&](Companion& companion) -> Result<Exit> {
+    const auto body = TRY(companion.send(
+        get("/v1/runs", {{"job", options.job}, {"limit", std::to_string(options.limit)}})));
+    if (options.data.output == Output::Json) {
+      screen.print(body);
+      return Exit::Fine;
+    }
+    const auto answer = TRY(parse_answer(body));
+    TextTable table({{"started"},
+                     {"job"},
+                     {"partition"},
+                     {"status"},
+                     {"rows", Align::Right},
+                     {"took", Align::Right},
+                     {"error"}});
+    for (const auto& run : items_of(answer, "runs")) {
+      table.add({time_cell(run, "started_at"), cell(run, "job"),
+                 cell(run, "partition").value_or(""), cell(run, "status"),
+                 count_cell(run, "rows").value_or(""), ms_cell(run, "duration_ms").value_or(""),
+                 cell(run, "error").value_or("")});
+    }
+    screen.print(table.text(screen.paint(), screen.columns()));
+    return Exit::Fine;
+  });
+}
+
+Exit run_job(const JobOptions& options, Screen& screen) {
+  Json body = Json::object();
+  if (options.partition) body["partition"] = *options.partition;
+  return ask_for_runs(options, "runs", body, screen);
+}
+
+Exit backfill_job(const JobOptions& options, Screen& screen) {
+  const Json body{{"from", options.from}, {"to", options.to}, {"dry_run", options.is_dry_run}};
+  return ask_for_runs(options, "backfill", body, screen);
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/units.hpp"
+
+namespace millrace::app {
+
+using namespace base::literals;
+
+/// The limits of all that grows in an instance: together about the memory that it was given.
+struct MemoryPlan {
+  std::uint64_t worker_engine = 0;  ///< the tables' SQL, and the files that they are written to
+  std::uint64_t query_engine = 0;
+  std::uint64_t job_engine = 0;
+  std::uint64_t hot_rows = 0;   ///< of all tables
+  std::uint64_t dedupe = 0;     ///< of one table; then it spills
+  std::uint64_t log_queue = 0;  ///< of one stream
+  std::uint64_t bodies = 0;     ///< of all requests at once
+};
+
+inline constexpr std::uint64_t kMemoryMin = 256_MiB;
+
+/// Divides `bytes` among the parts. Queries and jobs seldom need theirs at the same time, and what
+/// does not fit spills to disk.
+constexpr MemoryPlan memory_plan(std::uint64_t bytes) {
+  return {.worker_engine = bytes / 4,
+          .query_engine = bytes / 4,
+          .job_engine = bytes / 4,
+          .hot_rows = bytes / 4,
+          .dedupe = bytes / 8,
+          .log_queue = bytes / 16,
+          .bodies = bytes / 16};
+}
+
+}  // namespace millrace::app
