@@ -206,8 +206,13 @@ TEST(Query, RefusesAtOnceWhenTooManyWait) {
   std::vector<std::shared_ptr<TestSink>> sinks;
   for (int i = 0; i < 3; ++i) sinks.push_back(api.start(kEndless));
   for (const auto& sink : sinks) sink->disconnect();
-  EXPECT_EQ(sinks[2]->wait().status, 503);
-  EXPECT_EQ(sinks[2]->wait().headers.value("Retry-After"), "1");
+  // One runs and one waits at most; which ones depends on when the thread looks.
+  int refused = 0;
+  for (const auto& sink : sinks) {
+    const auto& answer = sink->wait();
+    refused += answer.status == 503 && answer.headers.value("Retry-After") == "1" ? 1 : 0;
+  }
+  EXPECT_GE(refused, 1);
 }
 
 TEST(Query, SaysWhichTypeCannotBeShown) {
