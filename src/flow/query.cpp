@@ -36,6 +36,18 @@ std::string columns_sql(const lake::Schema& schema) {
   return base::join(names, ", ");
 }
 
+// DuckDB guesses among all that it knows; people mean one of the tables.
+Error about_our_tables(Error error, const std::vector<std::string>& tables) {
+  constexpr std::string_view kBefore = "Table with name ", kAfter = " does not exist!";
+  const auto end = error.message.find(kAfter);
+  if (!error.message.starts_with(kBefore) || end == std::string::npos) return error;
+  const std::string name = error.message.substr(kBefore.size(), end - kBefore.size());
+  const std::string near = base::did_you_mean(name, tables);
+  error.message = fmt::format("no table is named '{}'{}", name,
+                              near.empty() ? "; there are " + base::join(tables, ", ") : near);
+  return error;
+}
+
 }  // namespace
 
 Result<void> define_views(sql::Connection& connection,
@@ -130,7 +142,9 @@ Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql
     return Error{Code::Invalid, fmt::format("one SELECT is expected, not {} statements", count)};
   }
   TRY(show_tables(*query, sql));
-  query->statement_.emplace(TRY(query->connection_->prepare(sql)));
+  auto statement = query->connection_->prepare(sql);
+  if (!statement) return about_our_tables(statement.error(), board_.table_names());
+  query->statement_.emplace(std::move(statement).value());
   if (query->statement_->kind() == sql::StatementKind::Other) {
     return Error{Code::Invalid, "only SELECT is allowed here"};
   }

@@ -154,7 +154,11 @@ TEST(Query, SaysWhereTheSqlIsWrong) {
   const auto error = Json::parse(answer.body)["error"];
   EXPECT_EQ(error["place"], "byte 7");
   EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("nosuch"));
-  EXPECT_EQ(api.ask("SELECT * FROM nosuch").status, 400);
+  const auto table = api.ask("SELECT * FROM checked_order");
+  EXPECT_EQ(table.status, 400);
+  EXPECT_EQ(message_of(table), "no table is named 'checked_order'; did you mean 'checked_orders'?");
+  EXPECT_EQ(message_of(api.ask("SELECT * FROM xyz")),
+            "no table is named 'xyz'; there are _rejects, _runs, checked_orders, daily_sales");
 }
 
 TEST(Query, SaysThatABodyIsWrong) {
