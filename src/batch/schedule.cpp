@@ -69,6 +69,7 @@ Result<bool> Jobs::run_due_partitions(Job& job) {
       continue;
     }
     const auto row = TRY(run_one(job, partition, Trigger::Schedule));
+    if (stopping_.stop_requested()) return false;  // the next start goes on from here
     if (row.status == RunStatus::Skipped) {
       waiting.insert(partition);
       continue;

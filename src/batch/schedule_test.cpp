@@ -205,14 +205,20 @@ jobs:
   bench.order("ann", "1", "2026-11-20T13:00:00Z");
   jobs->start();
   bench.clock.set(time_of("2026-11-21T00:30:00Z"));
-  EXPECT_TRUE(comes_true([&] {
+  const auto is_running = [&] {
     return jobs->list().value().at(0).partitions.at(0).state == PartitionState::Running;
-  }));
+  };
+  EXPECT_TRUE(comes_true(is_running));
   jobs->stop();
   const auto run = jobs->runs().value().at(0);
   EXPECT_EQ(run.status, RunStatus::Failed);
   EXPECT_EQ(run.error, "the program was stopped during the run");
   EXPECT_EQ(jobs->run("endless").error().code, base::Code::Cancelled);
+  jobs = nullptr;
+  jobs = bench.open();  // its firing is not forgotten
+  jobs->start();
+  EXPECT_TRUE(comes_true(is_running));
+  jobs->stop();
 }
 
 }  // namespace
