@@ -64,47 +64,81 @@ Result<void> Deduper::rebuild() {
 }
 
 Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk) {
-  const auto keys = chunk.column(*plan_.unique_column);
-  const auto received = chunk.column(plan_.shard_column + 3);
-  const auto times = chunk.column(plan_.event_time_column.value_or(plan_.shard_column + 3));
+  const auto asked = keys_of(chunk);
   const auto* shards = chunk.column(plan_.shard_column).data<std::int32_t>();
   const auto* offsets = chunk.column(plan_.shard_column + 1).data<std::int64_t>();
-  const sql::Renderer renderer(plan_.output[*plan_.unique_column].type);
-  const bool is_text = plan_.output[*plan_.unique_column].type.id() == DUCKDB_TYPE_VARCHAR;
+  const auto stored = TRY(stored_claims(asked));
   std::vector<std::uint32_t> kept;
   kept.reserve(chunk.row_count());
   for (std::size_t row = 0; row < chunk.row_count(); ++row) {
-    const auto number = static_cast<std::uint32_t>(row);
-    if (keys.is_null(row)) {
-      kept.push_back(number);
-      continue;
+    if (asked[row]) {
+      const auto& [key, time] = *asked[row];
+      if (is_stored(stored, *asked[row])) continue;
+      const auto verdict = TRY(set_.claim(key_of(key), time, {shards[row], offsets[row]}));
+      if (verdict == Verdict::Duplicate) continue;
+      newest_ = std::max(newest_.value_or(time), time);
+      oldest_unsealed_ = std::min(oldest_unsealed_.value_or(time), time);
     }
-    const auto rendered = is_text ? std::string() : renderer.text(keys, row);
-    const std::string_view key = is_text ? keys.text(row) : std::string_view(rendered);
-    const auto time = times.is_null(row) ? time_at(received, row) : time_at(times, row);
-    const Claimant own{shards[row], offsets[row]};
-    const bool may_be_forgotten = horizon_ && time - plan_.table.unique->within < *horizon_;
-    if (may_be_forgotten && TRY(is_in_table(std::string(key), time))) continue;
-    const auto verdict = TRY(set_.claim(key_of(key), time, own));
-    if (verdict == Verdict::Duplicate) continue;
-    newest_ = std::max(newest_.value_or(time), time);
-    oldest_unsealed_ = std::min(oldest_unsealed_.value_or(time), time);
-    kept.push_back(number);
+    kept.push_back(static_cast<std::uint32_t>(row));
   }
   return kept;
 }
 
-Result<bool> Deduper::is_in_table(const std::string& key, base::Time time) const {
+std::vector<std::optional<Deduper::Asked>> Deduper::keys_of(const sql::Chunk& chunk) const {
+  const auto keys = chunk.column(*plan_.unique_column);
+  const auto received = chunk.column(plan_.shard_column + 3);
+  const auto times = chunk.column(plan_.event_time_column.value_or(plan_.shard_column + 3));
+  const sql::Renderer renderer(plan_.output[*plan_.unique_column].type);
+  std::vector<std::optional<Asked>> asked(chunk.row_count());
+  for (std::size_t row = 0; row < asked.size(); ++row) {
+    if (keys.is_null(row)) continue;
+    asked[row] = {renderer.text(keys, row),
+                  times.is_null(row) ? time_at(received, row) : time_at(times, row)};
+  }
+  return asked;
+}
+
+bool Deduper::may_be_forgotten(base::Time time) const {
+  return horizon_ && time - plan_.table.unique->within < *horizon_;
+}
+
+bool Deduper::is_stored(const StoredClaims& stored, const Asked& asked) const {
+  if (stored.empty() || !may_be_forgotten(asked.time)) return false;
+  const auto [from, until] = stored.equal_range(asked.key);
+  return std::any_of(from, until, [&](const auto& claim) {
+    return std::chrono::abs(claim.second - asked.time) <= plan_.table.unique->within;
+  });
+}
+
+// What the table itself says of the keys whose claims may be forgotten: one scan for all of them.
+Result<Deduper::StoredClaims> Deduper::stored_claims(
+    const std::vector<std::optional<Asked>>& asked) const {
+  std::vector<std::string> keys;
+  base::Time from = base::Time::max(), until = base::Time::min();
+  for (const auto& one : asked) {
+    if (!one || !may_be_forgotten(one->time)) continue;
+    keys.push_back("(" + base::sql_string(one->key) + ")");
+    from = std::min(from, one->time);
+    until = std::max(until, one->time);
+  }
+  StoredClaims stored;
+  if (keys.empty()) return stored;
   const auto within = plan_.table.unique->within;
   auto connection = TRY(table_.tools().engine.connect());
-  const auto count = TRY(connection.scalar(
-      fmt::format("SELECT count(*) FROM ({}) WHERE CAST({} AS VARCHAR) = {} AND "
-                  "coalesce({}, _received_at) BETWEEN TIMESTAMPTZ {} AND TIMESTAMPTZ {}",
+  auto rows = TRY(connection.query(
+      fmt::format("WITH t AS (SELECT CAST({} AS VARCHAR) AS k, coalesce({}, _received_at) AS m "
+                  "FROM ({})) SELECT k, m FROM t WHERE m BETWEEN TIMESTAMPTZ {} AND TIMESTAMPTZ {} "
+                  "AND k IN (SELECT v FROM (VALUES {}) x(v))",
+                  base::sql_name(plan_.output[*plan_.unique_column].name), time_column(),
                   lake::scan_sql(table_.root(), *table_.snapshot()),
-                  base::sql_name(plan_.output[*plan_.unique_column].name), base::sql_string(key),
-                  time_column(), base::sql_string(base::format_time(time - within)),
-                  base::sql_string(base::format_time(time + within)))));
-  return count.value_or("0") != "0";
+                  base::sql_string(base::format_time(from - within)),
+                  base::sql_string(base::format_time(until + within)), base::join(keys, ", "))));
+  while (auto chunk = TRY(rows.next())) {
+    for (std::size_t row = 0; row < chunk->row_count(); ++row) {
+      stored.emplace(chunk->column(0).text(row), time_at(chunk->column(1), row));
+    }
+  }
+  return stored;
 }
 
 void Deduper::seal() {

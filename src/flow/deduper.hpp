@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "flow/dedupe_set.hpp"
@@ -36,9 +37,18 @@ class Deduper {
   std::uint64_t bytes() const { return set_.bytes(); }
 
  private:
+  struct Asked {
+    std::string key;
+    base::Time time;
+  };
+  using StoredClaims = std::unordered_multimap<std::string, base::Time>;
+
   std::chrono::microseconds span() const;
   std::string time_column() const;
-  base::Result<bool> is_in_table(const std::string& key, base::Time time) const;
+  std::vector<std::optional<Asked>> keys_of(const sql::Chunk& chunk) const;
+  bool may_be_forgotten(base::Time time) const;
+  bool is_stored(const StoredClaims& stored, const Asked& asked) const;
+  base::Result<StoredClaims> stored_claims(const std::vector<std::optional<Asked>>& asked) const;
 
   const TablePlan& plan_;
   lake::Table& table_;
