@@ -186,26 +186,36 @@ void SourceLoop::seal_due() {
   }
   const bool is_asked = asked != commits_done_;  // only we write it
   bool is_all_committed = true;
+  std::vector<bool> sealed(parts_.tables.size());
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
     const auto& policy = parts_.tables[i]->plan().table.commit;
     auto& state = states_[i];
-    if (state.is_committing) {
-      is_all_committed = false;
-      continue;
-    }
     if (!parts_.tables[i]->has_uncommitted()) continue;
     if (!state.hot_since) state.hot_since = now;
     const bool is_due = now - *state.hot_since >= policy.every ||
                         parts_.tables[i]->hot_bytes() >= policy.bytes || is_full();
-    if (is_due || is_asked) {
-      seal(i);
-      is_all_committed = false;
-    }
+    if (is_due || is_asked) (void)seal_after_parents(i, sealed);
+    is_all_committed = false;
   }
   if (!is_asked || !is_all_committed) return;
   std::lock_guard lock(mutex_);
   commits_done_ = asked;
   changed_.notify_all();
+}
+
+// A table is never committed beyond the one that it reads: after a crash that one may decide anew
+// about what it had not committed (which of two equal keys wins), and its rows must fit. Commits
+// are made in the order in which they are sealed. False if the table has to wait.
+bool SourceLoop::seal_after_parents(std::size_t table, std::vector<bool>& sealed) {
+  if (sealed[table]) return true;
+  if (states_[table].is_committing) return false;
+  const auto parent = parts_.parents[table];
+  if (parent && parts_.tables[*parent]->has_uncommitted() && !seal_after_parents(*parent, sealed)) {
+    return false;
+  }
+  seal(table);
+  sealed[table] = true;
+  return true;
 }
 
 bool SourceLoop::is_full() const {

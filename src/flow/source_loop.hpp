@@ -91,6 +91,7 @@ class SourceLoop {
   void take_messages();
   void take_committed(std::size_t table, const CommitJob& job);
   void seal_due();
+  bool seal_after_parents(std::size_t table, std::vector<bool>& sealed);
   void seal(std::size_t table);
   bool is_full() const;
   base::Result<bool> read_lane(Lane& lane, const std::stop_token& stopping);

@@ -181,27 +181,29 @@ void Worker::run_commits(const std::stop_token& stopping) {
     Coming coming = std::move(coming_.front());
     coming_.pop_front();
     lock.unlock();
-    commit(coming, stopping);
+    if (!commit(coming, stopping)) return;
   }
 }
 
 // Tries until it is done: the rows wait in memory meanwhile, and reading waits when they are many.
-void Worker::commit(Coming& coming, const std::stop_token& stopping) {
+// False if nothing may be committed any more: what comes later builds on this.
+bool Worker::commit(Coming& coming, const std::stop_token& stopping) {
   while (!stopping.stop_requested()) {
     const auto done = committer_->run(coming.job);
     if (done) {
       coming.loop->committed(coming.table, std::move(coming.job));
-      return;
+      return true;
     }
     events::commit_failed(parts_.tools.telemetry, coming.job.name, done.error());
     coming.loop->commit_failed(coming.table, done.error());
     if (done.error().code == Code::Denied || done.error().code == Code::Corrupt) {
       fail(done.error());
-      return;
+      return false;
     }
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, stopping, kCommitRetry, [] { return false; });
   }
+  return false;
 }
 
 Result<void> Worker::catch_up(microseconds timeout) {

@@ -93,7 +93,7 @@ class Worker {
   base::Result<void> resume(TableFlow& table, const config::Source& source);
   void run_loop(SourceLoop& loop, const std::stop_token& stopping);
   void run_commits(const std::stop_token& stopping);
-  void commit(Coming& coming, const std::stop_token& stopping);
+  bool commit(Coming& coming, const std::stop_token& stopping);
   void fail(const base::Error& error);
 
   WorkerParts parts_;

@@ -154,6 +154,26 @@ TEST(Worker, FillsTheGapOfAChildFromItsParentsCommittedRows) {
   EXPECT_EQ(bench.ask("SELECT count(*) FROM checked"), "11");
 }
 
+TEST(Worker, NeverCommitsAChildBeyondItsParent) {
+  WorkerBench bench;
+  bench.pipeline.tables[0].commit.every = 1h;
+  bench.pipeline.tables[1].commit.every = 1ms;
+  ASSERT_TRUE(bench.begin());
+  const auto positions = [&](const char* table) {
+    const auto snapshot = bench.board->cut()->tables.at(table).snapshot;
+    const auto prefix = std::string("millrace/shop/") + table + "/orders/one/";
+    return snapshot->transaction(prefix + "0").value_or(0) +
+           snapshot->transaction(prefix + "1").value_or(0);
+  };
+  for (int i = 0; i < 200 && positions("frauds") < 100; ++i) {
+    bench.source.put(i % 2, order("o" + std::to_string(i), "2000"));
+    std::this_thread::sleep_for(2ms);
+    const auto child = positions("frauds");  // first, as the parent only grows
+    EXPECT_LE(child, positions("checked"));
+  }
+  EXPECT_GT(positions("frauds"), 0);
+}
+
 TEST(Worker, GivesOneAnswerHoweverTheStreamIsCut) {
   const auto run = [](std::size_t records) {
     WorkerBench bench;
