@@ -121,7 +121,7 @@ def main():
         parser.error(f"no program at {program}: run ./mill build")
     if options.seconds < 5 or options.rate < 1:
         parser.error("at least 5 seconds and 1 order a second")
-    for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGHUP):
         signal.signal(number, stopped)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-demo-"))
     instance = None
