@@ -59,7 +59,13 @@ Result<void> Deduper::rebuild() {
       TRY(set_.claim(key_of(renderer.text(chunk->column(0), row)), time, kCommitted));
     }
   }
-  if (newest_) horizon_ = *newest_ - span();
+  if (!newest_) return {};
+  horizon_ = *newest_ - span();
+  auto oldest = TRY(connection.query(
+      fmt::format("SELECT min(coalesce({}, _received_at)) FROM ({}) WHERE {} IS NOT NULL",
+                  time_column(), lake::scan_sql(table_.root(), *table_.snapshot()), key)));
+  const auto chunk = TRY(oldest.next());
+  if (chunk && !chunk->column(0).is_null(0)) oldest_ = time_at(chunk->column(0), 0);
   return {};
 }
 
@@ -77,6 +83,7 @@ Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk) {
       const auto verdict = TRY(set_.claim(key_of(key), time, {shards[row], offsets[row]}));
       if (verdict == Verdict::Duplicate) continue;
       newest_ = std::max(newest_.value_or(time), time);
+      oldest_ = std::min(oldest_.value_or(time), time);
       oldest_unsealed_ = std::min(oldest_unsealed_.value_or(time), time);
     }
     kept.push_back(static_cast<std::uint32_t>(row));
@@ -99,7 +106,9 @@ std::vector<std::optional<Deduper::Asked>> Deduper::keys_of(const sql::Chunk& ch
 }
 
 bool Deduper::may_be_forgotten(base::Time time) const {
-  return horizon_ && time - plan_.table.unique->within < *horizon_;
+  // Most tables that began lately have nothing before the horizon.
+  const bool has_forgotten = horizon_ && oldest_ && *oldest_ < *horizon_;
+  return has_forgotten && time - plan_.table.unique->within < *horizon_;
 }
 
 bool Deduper::is_stored(const StoredClaims& stored, const Asked& asked) const {
@@ -110,16 +119,16 @@ bool Deduper::is_stored(const StoredClaims& stored, const Asked& asked) const {
   });
 }
 
-// What the table itself says of the keys whose claims may be forgotten: one scan for all of them.
+// What the table itself says of the keys whose claims may be forgotten: one scan for all of them,
+// of what lies before the horizon; the set knows the rest.
 Result<Deduper::StoredClaims> Deduper::stored_claims(
     const std::vector<std::optional<Asked>>& asked) const {
   std::vector<std::string> keys;
-  base::Time from = base::Time::max(), until = base::Time::min();
+  base::Time from = base::Time::max();
   for (const auto& one : asked) {
     if (!one || !may_be_forgotten(one->time)) continue;
     keys.push_back("(" + base::sql_string(one->key) + ")");
     from = std::min(from, one->time);
-    until = std::max(until, one->time);
   }
   StoredClaims stored;
   if (keys.empty()) return stored;
@@ -127,12 +136,12 @@ Result<Deduper::StoredClaims> Deduper::stored_claims(
   auto connection = TRY(table_.tools().engine.connect());
   auto rows = TRY(connection.query(
       fmt::format("WITH t AS (SELECT CAST({} AS VARCHAR) AS k, coalesce({}, _received_at) AS m "
-                  "FROM ({})) SELECT k, m FROM t WHERE m BETWEEN TIMESTAMPTZ {} AND TIMESTAMPTZ {} "
+                  "FROM ({})) SELECT k, m FROM t WHERE m >= TIMESTAMPTZ {} AND m < TIMESTAMPTZ {} "
                   "AND k IN (SELECT v FROM (VALUES {}) x(v))",
                   base::sql_name(plan_.output[*plan_.unique_column].name), time_column(),
                   lake::scan_sql(table_.root(), *table_.snapshot()),
                   base::sql_string(base::format_time(from - within)),
-                  base::sql_string(base::format_time(until + within)), base::join(keys, ", "))));
+                  base::sql_string(base::format_time(*horizon_)), base::join(keys, ", "))));
   while (auto chunk = TRY(rows.next())) {
     for (std::size_t row = 0; row < chunk->row_count(); ++row) {
       stored.emplace(chunk->column(0).text(row), time_at(chunk->column(1), row));

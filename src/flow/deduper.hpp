@@ -55,6 +55,7 @@ class Deduper {
   const std::chrono::microseconds lateness_;
   DedupeSet set_;
   std::optional<base::Time> newest_;           // event time of a claim
+  std::optional<base::Time> oldest_;           // event time of any claim, remembered or not
   std::optional<base::Time> horizon_;          // claims before it were forgotten
   std::optional<base::Time> oldest_unsealed_;  // event time of a claim whose row no commit has yet
 };

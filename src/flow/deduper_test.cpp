@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lake/data_file.hpp"
 #include "os/real_disk.hpp"
 #include "os/test_folder.hpp"
 
@@ -44,6 +45,19 @@ class DedupeBench {
   }
   Deduper& deduper() { return *deduper_; }
 
+  /// Commits rows to the table, as `('id', 'time'), …`, and starts anew.
+  void restart_with(const std::string& rows) {
+    auto connection = engine_->connect().value();
+    const std::string select =
+        "SELECT id, ts::TIMESTAMPTZ AS ts, 0::INTEGER AS _shard, 0::BIGINT AS _offset, "
+        "0::INTEGER AS _row, ts::TIMESTAMPTZ AS _received_at FROM (VALUES " +
+        rows + ") AS t(id, ts)";
+    lake::Transaction transaction;
+    transaction.adds.push_back(*lake::write_data_file(connection, *table_, select, {}).value());
+    ASSERT_TRUE(table_->commit(transaction));
+    ASSERT_TRUE(deduper_->rebuild());
+  }
+
  private:
   lake::Tools tools() { return {disk_, *engine_, clock_, random_, {log_, metrics_}}; }
 
@@ -68,6 +82,20 @@ TEST(Deduper, RemembersOldRecordsUntilTheirOwnCommit) {
   EXPECT_TRUE(bench.keeps("old", "2026-11-10T12:00:00Z"));
   ASSERT_TRUE(bench.deduper().forget_old());
   EXPECT_FALSE(bench.keeps("old", "2026-11-10T12:00:01Z"));
+}
+
+TEST(Deduper, AsksTheTableForClaimsThatItDoesNotRemember) {
+  DedupeBench bench;
+  bench.restart_with(
+      "('old', '2026-11-10T12:00:00Z'), ('it''s', '2026-11-11T12:00:00Z'), "
+      "('new', '2026-11-20T12:00:00Z')");
+  EXPECT_FALSE(bench.keeps("old", "2026-11-10T12:00:01Z"));
+  EXPECT_FALSE(bench.keeps("old", "2026-11-09T12:00:00Z")) << "24 h before it";
+  EXPECT_TRUE(bench.keeps("old", "2026-11-11T12:00:01Z")) << "more than 24 h after it";
+  EXPECT_FALSE(bench.keeps("it's", "2026-11-11T12:00:00Z"));
+  EXPECT_TRUE(bench.keeps("other", "2026-11-10T12:00:00Z"));
+  EXPECT_FALSE(bench.keeps("other", "2026-11-10T13:00:00Z")) << "claimed, and not committed yet";
+  EXPECT_FALSE(bench.keeps("new", "2026-11-20T12:00:00Z"));
 }
 
 }  // namespace
