@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "sql/parse_select.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -271,14 +272,8 @@ Result<JobSql> parse_job_sql(sql::Connection& connection, std::string_view text,
                              const config::Job& job, const FunctionNames& varying) {
   JobSql found;
   found.tables = TRY(sql::tables_of(connection, text));
-  const auto answer =
-      TRY(connection.scalar(fmt::format("SELECT json_serialize_sql({})", base::sql_string(text))));
-  const Json parsed = Json::parse(answer.value_or("{}"), nullptr, false);
-  const auto statements = parsed.is_object() ? parsed.find("statements") : parsed.end();
-  if (!parsed.is_object() || statements == parsed.end() || statements->size() != 1) {
-    return Error{Code::Invalid, "one SELECT is expected, without a second statement"};
-  }
-  found.stays_within = TRY(Checker(varying, job).stays_within(statements->at(0)));
+  const Json parsed = TRY(sql::parse_select(connection, text));
+  found.stays_within = TRY(Checker(varying, job).stays_within(parsed.at("statements").at(0)));
   return found;
 }
 

@@ -137,10 +137,6 @@ Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql
   }
   std::unique_ptr<Query> query(new Query(*this, ticket));
   query->connection_ = std::make_unique<sql::Connection>(TRY(instance_->connect()));
-  const auto count = TRY(query->connection_->statement_count(sql));
-  if (count != 1) {
-    return Error{Code::Invalid, fmt::format("one SELECT is expected, not {} statements", count)};
-  }
   TRY(show_tables(*query, sql));
   auto statement = query->connection_->prepare(sql);
   if (!statement) return about_our_tables(statement.error(), board_.table_names());

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "sql/parse_select.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -233,21 +234,6 @@ void add_positions(Json& node, bool is_outermost) {
   list = std::move(kept);
 }
 
-Result<Json> parse_statement(sql::Connection& connection, std::string_view text) {
-  const auto answer =
-      TRY(connection.scalar(fmt::format("SELECT json_serialize_sql({})", base::sql_string(text))));
-  Json statement = Json::parse(answer.value_or("{}"), nullptr, false);
-  if (statement.value("error", true)) {
-    Error error{Code::Invalid, statement.value("error_message", "the SQL is not one SELECT")};
-    if (const auto at = statement.value("position", ""); !at.empty()) error.place = "byte " + at;
-    return error;
-  }
-  if (statement.at("statements").size() != 1) {
-    return Error{Code::Invalid, "one SELECT is expected, without a second statement"};
-  }
-  return statement;
-}
-
 void collect_operators(const Json& node, std::vector<std::string>& names) {
   if (node.is_object() && node.contains("name")) {
     names.push_back(node.at("name").get<std::string>());
@@ -285,7 +271,7 @@ Result<std::set<std::string, std::less<>>> varying_functions(sql::Connection& co
 
 Result<std::string> compile_row_sql(sql::Connection& connection, std::string_view text,
                                     std::string_view relation) {
-  Json statement = TRY(parse_statement(connection, text));
+  Json statement = TRY(sql::parse_select(connection, text));
   const auto* names = TRY(function_names(connection));
   Json& node = statement["statements"][0]["node"];
   TRY(Checker(*names, relation).check_select(node));
@@ -303,7 +289,7 @@ Result<void> check_row_expression(sql::Connection& connection, std::string_view 
   const auto checked = [&]() -> Result<void> {
     const std::string text =
         fmt::format("{}{}\n FROM {}", kPrefix, expression, base::sql_name(relation));
-    const Json statement = TRY(parse_statement(connection, text));
+    const Json statement = TRY(sql::parse_select(connection, text));
     const auto* names = TRY(function_names(connection));
     const Json& node = statement.at("statements").at(0).at("node");
     if (node.at("select_list").size() != 1) {

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
+
 namespace millrace::lake {
 namespace {
 
@@ -172,6 +174,7 @@ Result<std::string> encode_commit(const Commit& commit) {
 Result<Commit> decode_commit(std::string_view bytes, std::int64_t version) {
   Commit commit;
   commit.info.version = version;
+  if (base::trimmed(bytes).empty()) return Error{Code::Corrupt, "the commit is empty"};
   for (int number = 1; !bytes.empty(); ++number) {
     const auto end = std::min(bytes.find('\n'), bytes.size());
     const auto text = bytes.substr(0, end);

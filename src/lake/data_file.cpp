@@ -54,12 +54,20 @@ Result<Written> read_answer(sql::Rows& rows) {
 
 }  // namespace
 
+// JSON is cast, or its file would say that it is JSON and be read back as such.
 std::string data_columns(const Metadata& metadata) {
-  std::vector<std::string> names;
+  std::vector<std::string> columns;
   for (const auto& column : metadata.schema) {
-    if (!is_partition_column(metadata, column.name)) names.push_back(base::sql_name(column.name));
+    if (is_partition_column(metadata, column.name)) continue;
+    const auto name = base::sql_name(column.name);
+    const auto id = column.type.id();
+    const bool may_hold_json =
+        id == DUCKDB_TYPE_VARCHAR || id == DUCKDB_TYPE_STRUCT || id == DUCKDB_TYPE_LIST;
+    columns.push_back(may_hold_json ? fmt::format("CAST({} AS {}) AS {}", name,
+                                                  stored_type(column.type).text(), name)
+                                    : name);
   }
-  return base::join(names, ", ");
+  return base::join(columns, ", ");
 }
 
 std::string partition_condition(const Metadata& metadata, const PartitionValues& partition) {

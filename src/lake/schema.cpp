@@ -95,6 +95,8 @@ Result<sql::Type> type_of(const Json& json) {
   return Error{Code::Invalid, fmt::format("columns of Delta type '{}' are not read", kind)};
 }
 
+}  // namespace
+
 // As it is once stored: Delta has no JSON type.
 sql::Type stored_type(const sql::Type& type) {
   if (type.is_json()) return sql::Type(DUCKDB_TYPE_VARCHAR);
@@ -104,8 +106,6 @@ sql::Type stored_type(const sql::Type& type) {
   for (auto& [name, field] : fields) field = stored_type(field);
   return sql::Type::structure(fields);
 }
-
-}  // namespace
 
 Result<std::string> schema_string(const Schema& schema) {
   std::vector<std::pair<std::string, sql::Type>> fields;

@@ -20,6 +20,9 @@ base::Result<std::string> schema_string(const Schema& schema);
 /// Errors  Corrupt: not a schema. Invalid: a type that we do not read.
 base::Result<Schema> parse_schema_string(const std::string& text);
 
+/// A column's type once it is stored.
+sql::Type stored_type(const sql::Type& type);
+
 /// True if rows of `ours` may be written into a table of `stored`: the same names and stored types.
 base::Result<void> check_same_schema(const Schema& ours, const Schema& stored);
 

@@ -1,9 +1,11 @@
 #include "lake/table.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <thread>
 
+#include "lake/data_file.hpp"
 #include "lake/rewrite.hpp"
 #include "os/real_disk.hpp"
 #include "os/test_folder.hpp"
@@ -165,6 +167,30 @@ TEST(LakeTable, SaysWhichCommitIsMissingOrUnreadable) {
   auto torn = Table::open(table->root(), bench.tools());
   EXPECT_EQ(torn.error().code, base::Code::Corrupt);
   EXPECT_NE(torn.error().text().find("line 2"), std::string::npos);
+  os::write_file(bench.disk, log / "00000000000000000002.json", "").value();
+  auto empty = Table::open(table->root(), bench.tools());
+  EXPECT_EQ(empty.error().code, base::Code::Corrupt);
+}
+
+// Rows that were just computed and rows that come from a file must look alike.
+TEST(LakeTable, StoresJsonAsText) {
+  LakeBench bench;
+  const Schema schema{{"j", sql::Type::json()},
+                      {"s", sql::Type::structure({{"j", sql::Type::json()}})},
+                      {"l", sql::Type::list(sql::Type::json())}};
+  auto table =
+      Table::open_or_create(bench.folder.path() / "json", schema, {}, bench.tools()).value();
+  EXPECT_EQ(table->snapshot()->metadata->schema[0].type.text(), "VARCHAR");
+  auto connection = bench.engine->connect().value();
+  ASSERT_TRUE(connection.run(
+      R"(CREATE TEMP TABLE computed AS SELECT '{"a":1}'::JSON AS j, {'j': '2'::JSON} AS s, ['3'::JSON] AS l)"));
+  Transaction change;
+  change.adds = write_data_files(connection, *table, "computed", {}).value();
+  ASSERT_TRUE(is_committed(table->commit(change).value()));
+  const auto types = connection.scalar(
+      fmt::format("SELECT concat_ws('; ', typeof(j), typeof(s), typeof(l)) FROM ({})",
+                  scan_sql(table->root(), *table->snapshot())));
+  EXPECT_EQ(types.value(), "VARCHAR; STRUCT(j VARCHAR); VARCHAR[]");
 }
 
 TEST(LakeTable, RefusesFeaturesThatItDoesNotHaveAndFilesOutside) {

@@ -161,17 +161,6 @@ Result<std::optional<std::string>> Connection::scalar(std::string_view sql) {
   return std::optional(Renderer(rows.columns()[0].type).text(chunk->column(0), 0));
 }
 
-Result<std::size_t> Connection::statement_count(std::string_view sql) {
-  duckdb_extracted_statements statements{};
-  const idx_t count = duckdb_extract_statements(handle_, std::string(sql).c_str(), &statements);
-  Result<std::size_t> outcome = static_cast<std::size_t>(count);
-  if (const char* message = duckdb_extract_statements_error(statements); message && *message) {
-    outcome = error_from(message, DUCKDB_ERROR_PARSER);
-  }
-  duckdb_destroy_extracted(&statements);
-  return outcome;
-}
-
 Result<std::vector<std::string>> Connection::table_names(std::string_view sql) {
   std::vector<std::string> names;
   auto tables = TRY(tables_of(*this, sql));

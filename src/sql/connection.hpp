@@ -91,8 +91,6 @@ class Connection {
   base::Result<void> run(std::string_view sql);
   /// The first value of the first row as text; none if NULL or no row.
   base::Result<std::optional<std::string>> scalar(std::string_view sql);
-  /// How many statements `sql` holds.
-  base::Result<std::size_t> statement_count(std::string_view sql);
   /// The tables that the SELECT `sql` names, without those it defines itself (WITH), each once; it
   /// may have parameters. Errors  Invalid: not one SELECT.
   base::Result<std::vector<std::string>> table_names(std::string_view sql);

@@ -1,17 +1,14 @@
 #include "sql/table_names.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "sql/parse_select.hpp"
 
 namespace millrace::sql {
 namespace {
 
-using base::Code;
-using base::Error;
 using base::Result;
 using Json = nlohmann::json;
 using Scope = std::vector<std::string>;  // names that WITH defines, where they can be seen
@@ -78,19 +75,7 @@ class Walk {
 }  // namespace
 
 Result<std::vector<TableName>> tables_of(Connection& connection, std::string_view text) {
-  const auto answer =
-      TRY(connection.scalar(fmt::format("SELECT json_serialize_sql({})", base::sql_string(text))));
-  const Json parsed = Json::parse(answer.value_or("{}"), nullptr, false);
-  if (!parsed.is_object() || parsed.value("error", true)) {
-    Error error{Code::Invalid, "the SQL is not one SELECT"};
-    if (!parsed.is_object()) return error;
-    const auto told = parsed.value("error_message", error.message);
-    // DuckDB tells of its own function's trouble with it.
-    const bool is_other = told.starts_with("Only SELECT statements");
-    error.message = is_other ? "one SELECT is expected, nothing that changes anything" : told;
-    if (const auto at = parsed.value("position", ""); !at.empty()) error.place = "byte " + at;
-    return error;
-  }
+  const Json parsed = TRY(parse_select(connection, text));
   Walk walk;
   walk.visit(parsed.at("statements"), {});
   return walk.take();
