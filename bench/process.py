@@ -1,0 +1,80 @@
+"""Runs programs and takes their CPU time and memory."""
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+from harness.millrace import BINARY, Failure, Millrace  # noqa: E402
+
+PROGRAMS = pathlib.Path(BINARY).resolve().parent / "bench"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclasses.dataclass
+class Cost:
+    seconds: float  # on the wall's clock
+    cpu: float      # user and system seconds
+    peak: int       # bytes resident
+
+
+def ended(process, start):
+    """Waits for the process and says what it cost."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise Failure(f"{process.args[0]} ended with {process.returncode}")
+    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def run(name, *words):
+    """Runs one of our bench programs: (output, cost)."""
+    start = time.monotonic()
+    with subprocess.Popen([PROGRAMS / name, *map(str, words)], stdout=subprocess.PIPE, text=True) as process:
+        output = process.stdout.read()
+        return output, ended(process, start)
+
+
+def cpu_and_memory(pid):
+    """User and system seconds so far, bytes resident now."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    resident = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return (int(fields[11]) + int(fields[12])) / TICKS, resident
+
+
+def peak_memory(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class Measured(Millrace):
+    """A millrace whose end tells what it cost from its start on."""
+
+    def start(self):
+        self.begin = time.monotonic()
+        return super().start()
+
+    def finish(self):
+        self.process.terminate()
+        cost = ended(self.process, self.begin)
+        self.process = None
+        return cost
+
+    def number(self, sql):
+        return int(self.query(sql)[0][0])
+
+    def wait_number(self, sql, wanted, seconds=600):
+        deadline = time.monotonic() + seconds
+        while (found := self.number(sql)) < wanted:
+            if time.monotonic() > deadline or not self.is_running():
+                raise Failure(f"{sql} gave {found} instead of {wanted}")
+            time.sleep(0.05)
+        if found != wanted:
+            raise Failure(f"{sql} gave {found} instead of {wanted}")
+
+    def wait_committed(self):
+        self.wait_for("all rows are committed", lambda: all(int(table["hot_rows"] or 0) == 0 for table in self.tables().values()))
