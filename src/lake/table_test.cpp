@@ -183,7 +183,8 @@ TEST(LakeTable, StoresJsonAsText) {
   EXPECT_EQ(table->snapshot()->metadata->schema[0].type.text(), "VARCHAR");
   auto connection = bench.engine->connect().value();
   ASSERT_TRUE(connection.run(
-      R"(CREATE TEMP TABLE computed AS SELECT '{"a":1}'::JSON AS j, {'j': '2'::JSON} AS s, ['3'::JSON] AS l)"));
+      R"(CREATE TEMP TABLE computed AS SELECT '{"a":1}'::JSON AS j, {'j': '2'::JSON} AS s,)"
+      R"( ['3'::JSON] AS l)"));
   Transaction change;
   change.adds = write_data_files(connection, *table, "computed", {}).value();
   ASSERT_TRUE(is_committed(table->commit(change).value()));
@@ -231,10 +232,10 @@ TEST(LakeTable, DescribesItsFilesTruly) {
   auto table = bench.table();
   const auto change = bench.rows(*table, 5, 100);
   ASSERT_EQ(change.adds.size(), 1U);
-  EXPECT_EQ(
-      change.adds[0].stats,
-      R"({"numRecords":100,"minValues":{"id":5,"name":"n10","amount":0.05},)"
-      R"("maxValues":{"id":104,"name":"n99","amount":1.04},"nullCount":{"id":0,"name":0,"amount":0}})");
+  EXPECT_EQ(change.adds[0].stats,
+            R"({"numRecords":100,"minValues":{"id":5,"name":"n10","amount":0.05},)"
+            R"("maxValues":{"id":104,"name":"n99","amount":1.04},)"
+            R"("nullCount":{"id":0,"name":0,"amount":0}})");
   EXPECT_TRUE(change.adds[0].path.starts_with("day=2026-11-20/part-"));
 }
 
