@@ -11,6 +11,7 @@ acknowledged shard and offset. The pipeline is tests/kill_test.py's. Checked, fo
 """
 import collections
 import json
+import os
 import pathlib
 import re
 import sys
@@ -136,4 +137,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # delta-rs' threads can abort a gentle end

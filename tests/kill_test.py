@@ -9,6 +9,7 @@ come every 200 ms), or while the process still starts. Prints its seed; the same
 import argparse
 import http.client
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -172,4 +173,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # delta-rs' threads can abort a gentle end

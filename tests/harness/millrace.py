@@ -57,7 +57,7 @@ class Millrace:
         self.data = self.folder / data
         self.environment = {**os.environ, **(environment or {})}
         self.flags = list(flags)
-        self.log = self.folder / f"{data}.log"
+        self.log = self.folder / f"{pathlib.Path(data).name}.log"
         self.process = None
         self.port = None
 

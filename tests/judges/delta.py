@@ -8,6 +8,7 @@ compare_running: rows, version and positions that a running millrace tells are t
 """
 import datetime
 import decimal
+import os
 import pathlib
 import sys
 import urllib.parse
@@ -194,4 +195,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # delta-rs' threads can abort a gentle end

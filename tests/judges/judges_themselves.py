@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Shows that the judges can say no: tables with one thing wrong each, which they have to find."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def row(number, **more):
 
 
 def verdict(folder, sent, rows, positions=(3,)):
-    """The exit code of kill_check.py for a table of these rows."""
+    """What kill_check.py says to a table of these rows."""
     tables = folder / "tables"
     for name in ("checked", "chained"):
         write(tables / name, rows)
@@ -96,7 +97,7 @@ def verdict(folder, sent, rows, positions=(3,)):
     write(tables / "_rejects", [rejects])
     sent = [*sent, sent_record(7, fate="bad")]
     (folder / "sent").write_text("".join(json.dumps(record) + "\n" for record in sent))
-    return subprocess.run([sys.executable, CHECKER, folder / "sent", tables], capture_output=True, check=False).returncode
+    return subprocess.run([sys.executable, CHECKER, folder / "sent", tables], capture_output=True, text=True, check=False)
 
 
 def check_kill_judge(folder):
@@ -118,8 +119,9 @@ def check_kill_judge(folder):
     for number, (name, (code, *rest)) in enumerate(cases.items()):
         place = folder / f"kill_{number}"
         place.mkdir()
-        if verdict(place, *rest) != code:
-            raise Failure(f"the judge of kills is wrong about: {name}")
+        done = verdict(place, *rest)
+        if done.returncode != code:
+            raise Failure(f"the judge of kills is wrong about: {name}; exit code {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def main():
@@ -134,4 +136,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # delta-rs' threads can abort a gentle end
