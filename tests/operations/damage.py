@@ -150,7 +150,8 @@ def fill_disk(small):
         else:
             raise Failure("the disk did not get full")
         expect_texts(answer.decode(), "space")
-        status, _, answer = millrace.request("POST", "/v1/query", b'{"sql":"SELECT count(*) FROM kept"}', {"Content-Type": "application/json"})
+        status, _, answer = millrace.request("POST", "/v1/query", b'{"sql":"SELECT count(*) FROM kept"}',
+                                             {"Content-Type": "application/json"})
         expect_equal(status, 200, f"a query on a full disk ({answer[:300]})")
         filler.unlink()
         if millrace.is_running():
