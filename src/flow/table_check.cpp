@@ -18,9 +18,10 @@ bool all_hold(const std::vector<sql::Chunk>& verdicts) {
   for (const auto& chunk : verdicts) {
     for (std::size_t i = 0; i < chunk.column_count(); ++i) {
       const auto verdict = chunk.column(i);
-      const auto* values = verdict.data<bool>();
+      // As bytes: where a value is NULL there may be any, and not every byte is a bool.
+      const auto* values = verdict.data<std::uint8_t>();
       const auto rows = chunk.row_count();
-      if (std::find(values, values + rows, false) != values + rows) return false;
+      if (std::find(values, values + rows, std::uint8_t{0}) != values + rows) return false;
       if (!duckdb_vector_get_validity(verdict.handle())) continue;
       for (std::size_t row = 0; row < rows; ++row) {
         if (verdict.is_null(row)) return false;
