@@ -71,6 +71,7 @@ TEST(Api, ShowsTablesWithTheirHotRows) {
                        .source = "orders",
                        .hot_rows = 3,
                        .hot_bytes = 100,
+                       .positions = {{base::ShardId(1), "millrace/shop/x", 9, 4}},
                        .lag_records = 7,
                        .halted = "expectation 'x'"}};
   const auto tables = Json::parse(api.get("/v1/tables").body)["tables"];
@@ -82,6 +83,8 @@ TEST(Api, ShowsTablesWithTheirHotRows) {
   EXPECT_EQ(table["rows"], 0);
   EXPECT_EQ(table["hot_rows"], 3);
   EXPECT_EQ(table["lag_records"], 7);
+  EXPECT_EQ(table["positions"],
+            Json::parse(R"([{"shard":1,"app_id":"millrace/shop/x","next":9,"committed":4}])"));
   EXPECT_EQ(table["halted"], "expectation 'x'");
   EXPECT_EQ(table["partition_columns"], Json::parse(R"(["day"])"));
   EXPECT_EQ(table["columns"][2], Json::parse(R"x({"name":"amount","type":"DECIMAL(12,2)"})x"));

@@ -42,6 +42,18 @@ Json columns_json(const lake::Schema& schema) {
   return columns;
 }
 
+Json positions_json(const flow::TableStatus& status) {
+  Json positions = Json::array();
+  for (const auto& position : status.positions) {
+    positions.push_back(
+        {{"shard", position.shard.value()},
+         {"app_id", position.app_id},
+         {"next", position.next},
+         {"committed", position.committed ? Json(*position.committed) : Json(nullptr)}});
+  }
+  return positions;
+}
+
 // `status` is null for tables that no stream writes: jobs' output, `_rejects`, `_runs`.
 Json table_json(const std::string& name, const lake::Snapshot& snapshot,
                 const flow::TableStatus* status) {
@@ -59,6 +71,7 @@ Json table_json(const std::string& name, const lake::Snapshot& snapshot,
   table["hot_rows"] = status->hot_rows;
   table["hot_bytes"] = status->hot_bytes;
   table["lag_records"] = status->lag_records;
+  table["positions"] = positions_json(*status);
   table["halted"] = text_or_null(status->halted);
   table["error"] = text_or_null(status->error);
   return table;

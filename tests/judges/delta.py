@@ -178,10 +178,13 @@ def compare_running(millrace):
         ours_read, theirs_read = (comparable(rows, names) if count else [] for rows in (mine, theirs))
         if ours_read != theirs_read:
             raise Failure(f"{root.name}: the rows differ from those that delta-rs reads\n{first_difference(ours_read, theirs_read)}")
+        if "source" in said and not said["positions"]:
+            raise Failure(f"{root.name}: no positions are told")
         for position in said.get("positions", []):
             read = table.transaction_version(position["app_id"])
-            if read != int(position["position"]):
-                raise Failure(f"{root.name}: {position['app_id']} is at {position['position']}, delta-rs reads {read}")
+            committed = None if position["committed"] is None else int(position["committed"])
+            if read != committed:
+                raise Failure(f"{root.name}: {position['app_id']} is at {committed}, delta-rs reads {read}")
 
 
 def main():
