@@ -45,11 +45,23 @@ std::size_t Shard::segment_count() const {
   return segments_.size();
 }
 
+namespace {
+
+// A segment knows of a write a moment before its shard does: nobody may be ahead of `end()`.
+void cut_at(Offset limit, RecordBatch& batch) {
+  while (!batch.records.empty() && batch.records.back().offset >= limit) batch.records.pop_back();
+  batch.next = std::min(batch.next, limit);
+}
+
+}  // namespace
+
 Result<RecordBatch> Shard::read(Offset from, std::uint64_t bytes_max) const {
   SegmentPtr segment;
   SegmentPtr to_close;
+  Offset limit;
   {
     const std::lock_guard lock(mutex_);
+    limit = end_;
     const Offset first = segments_.empty() ? end_ : segments_.front()->header().base;
     if (from < first) {
       return Error{Code::Exhausted,
@@ -79,6 +91,7 @@ Result<RecordBatch> Shard::read(Offset from, std::uint64_t bytes_max) const {
   if (!batch && batch.error().code == Code::NotFound && from < oldest()) {
     return read(from, bytes_max);  // it was dropped just now: say so
   }
+  if (batch) cut_at(limit, *batch);
   return batch;
 }
 

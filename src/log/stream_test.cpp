@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include "log/test_stream.hpp"
@@ -144,6 +145,46 @@ TEST_F(StreamTest, ManyThreadsAppendAndEachOnesOrderIsKept) {
     EXPECT_EQ(std::stoi(body.substr(2)), next.at(static_cast<std::size_t>(thread))++);
   }
   EXPECT_EQ(next, std::vector<int>(4, 200));
+}
+
+/// Does something whenever somebody measures a span: the writer does between its steps.
+class BusyClock final : public base::Clock {
+ public:
+  explicit BusyClock(const base::Clock& clock) : clock_(clock) {}
+  base::Time now() const override { return clock_.now(); }
+  base::SteadyTime steady_now() const override {
+    if (meanwhile) meanwhile();
+    return clock_.steady_now();
+  }
+  std::function<void()> meanwhile;
+
+ private:
+  const base::Clock& clock_;
+};
+
+TEST_F(StreamTest, ReadsNothingBeyondTheEndThatItTellsWhileAWriteIsUnderWay) {
+  BusyClock clock(tools_.clock);
+  auto tools = tools_.on(disk_);
+  auto stream =
+      Stream::open(
+          folder_, {.name = "orders"},
+          {.disk = disk_, .clock = clock, .random = tools_.random, .telemetry = tools.telemetry})
+          .value();
+  put(*stream, {"a"});
+  int reads = 0;
+  clock.meanwhile = [&] {
+    const auto end = stream->end(ShardId(0));
+    const auto batch = stream->read(ShardId(0), Offset(0), 1'000'000);
+    ASSERT_TRUE(batch) << batch.error().text();
+    EXPECT_LE(batch->next, end);
+    EXPECT_EQ(batch->records.size(), static_cast<std::size_t>(batch->next.value()));
+    EXPECT_TRUE(stream->read(ShardId(0), batch->next, 1'000'000));
+    ++reads;
+  };
+  put(*stream, {"b", "c"});
+  clock.meanwhile = nullptr;
+  EXPECT_GT(reads, 1);
+  EXPECT_THAT(*bodies_of(*stream), ElementsAre("a", "b", "c"));
 }
 
 TEST_F(StreamTest, WaitsUntilThereIsMore) {
