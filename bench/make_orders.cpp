@@ -35,7 +35,7 @@ struct Truth {
 
 base::Result<verify::Generator> generator(const Wanted& wanted) {
   verify::GeneratorOptions options;
-  options.start = base::parse_time("2026-11-01T00:00:00Z").value();
+  options.start = base::parse_time("2026-09-01T00:00:00Z").value();
   options.records_per_second = static_cast<double>(wanted.count) / (wanted.days * 86'400);
   options.shares = {.invalid = wanted.invalid, .late = 0, .duplicate = 0};
   options.owners = wanted.customers;

@@ -56,7 +56,7 @@ reports:
     sql: |
       SELECT currency, count(*) AS orders, sum(amount) AS total
       FROM checked_orders WHERE day = $day GROUP BY ALL ORDER BY ALL
-    parameters: {{day: {{type: date, default: 2026-11-03}}}}
+    parameters: {{day: {{type: date, default: 2026-09-03}}}}
 """
 UNIQUE = "    unique: {key: order_id, within: 24h}\n"
 LOG = "log\n    shards: 2"
