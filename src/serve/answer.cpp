@@ -30,26 +30,8 @@ int status_of(Code code) {
   return 500;
 }
 
-std::string code_name(Code code) {
-  switch (code) {
-    case Code::Invalid:
-      return "invalid";
-    case Code::NotFound:
-      return "not_found";
-    case Code::Denied:
-      return "denied";
-    case Code::Corrupt:
-      return "corrupt";
-    case Code::Exhausted:
-      return "exhausted";
-    case Code::Unavailable:
-      return "unavailable";
-    case Code::Unknown:
-      return "unknown";
-    case Code::Cancelled:
-      return "cancelled";
-  }
-  return "unknown";
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
 }
 
 std::string json_text(const Json& document) {
@@ -61,7 +43,7 @@ http::Response json_answer(const Json& document) {
 }
 
 http::Response error_answer(int status, const Error& error) {
-  Json inner{{"code", code_name(error.code)}, {"message", error.message}};
+  Json inner{{"code", base::name_of(error.code)}, {"message", error.message}};
   if (!error.place.empty()) inner["place"] = error.place;
   auto response = http::json(status, json_text(Json{{"error", std::move(inner)}}) + "\n");
   if (status == 429 || status == 503) response.headers.set("Retry-After", "1");

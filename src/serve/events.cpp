@@ -40,7 +40,7 @@ void IngestCounters::accepted(std::size_t records, std::size_t bytes) {
 void IngestCounters::refused(const base::Error& error) {
   telemetry_.metrics
       .counter("millrace_ingest_refused_total", "Bodies that were refused, by reason.",
-               {{"stream", stream_}, {"reason", code_name(error.code)}})
+               {{"stream", stream_}, {"reason", std::string(base::name_of(error.code))}})
       .add();
   telemetry_.log.write(Level::Debug, "ingest.refused",
                        {{"stream", stream_}, {"reason", error.text()}});

@@ -20,10 +20,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::int64_t kRunsDefault = 50;
 constexpr std::int64_t kRunsMax = 1000;
 
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : Json(text);
-}
-
 Json time_or_null(const std::optional<base::Time>& time) {
   return time ? Json(base::format_time(*time)) : Json(nullptr);
 }

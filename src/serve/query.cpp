@@ -215,7 +215,7 @@ void Queries::finish(Run& run, const Result<void>& outcome) const {
         base::format_duration(run.question.timeout), base::format_duration(options_.timeout_max));
     status = 408;
   }
-  events::queried(telemetry_, status == 408 ? "timeout" : code_name(error.code),
+  events::queried(telemetry_, status == 408 ? "timeout" : std::string(base::name_of(error.code)),
                   run.seconds(clock_));
   events::query_failed(telemetry_, error);
   // What has begun can only be broken off: the client sees that it is incomplete.

@@ -30,10 +30,6 @@ base::Time time_of(std::int64_t milliseconds) {
   return base::Time(std::chrono::milliseconds(milliseconds));
 }
 
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : Json(text);
-}
-
 Json columns_json(const lake::Schema& schema) {
   Json columns = Json::array();
   for (const auto& column : schema) {
