@@ -21,7 +21,7 @@ base::Result<void> write_pipeline_record(os::Disk& disk, const os::Path& data,
                                          const PipelineRecord& record);
 
 /// Makes the folder if it is missing and takes its lock.
-/// Errors  Denied: another process has it, and which.
+/// Errors  Unavailable: another process has it, and which.
 base::Result<os::FileLock> take_data_folder(os::Disk& disk, const os::Path& data);
 
 }  // namespace millrace::app

@@ -5,7 +5,6 @@
 
 namespace millrace::app {
 
-using base::Code;
 using base::Result;
 
 namespace {
@@ -20,14 +19,6 @@ std::string local_address(const http::Server& server, const std::string& host) {
          (is_any ? http::format_endpoint("127.0.0.1", server.port()) : server.address());
 }
 
-// A port that is in use is for the user to mend, not to wait for.
-Result<std::unique_ptr<http::Server>> for_the_user(Result<std::unique_ptr<http::Server>> server) {
-  if (server || server.error().code != Code::Unavailable) return server;
-  auto error = std::move(server).error();
-  error.code = Code::Denied;
-  return error;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ServedInstance>> ServedInstance::start(
@@ -36,9 +27,9 @@ Result<std::unique_ptr<ServedInstance>> ServedInstance::start(
       new ServedInstance(TRY(take_data_folder(world.disk, options.instance.data))));
   auto* raw = served.get();
   const auto host = options.server.host;
-  served->server_ = TRY(for_the_user(http::Server::start(
+  served->server_ = TRY(http::Server::start(
       std::move(options.server), [raw](auto exchange) { raw->answer(std::move(exchange)); },
-      world.clock, world.telemetry())));
+      world.clock, world.telemetry()));
   served->address_ = local_address(*served->server_, host);
   const PipelineRecord record{options.pipeline.file, std::move(options.text)};
   const auto data = options.instance.data;

@@ -25,7 +25,7 @@ class ServedInstance {
  public:
   /// Takes the folder and the port, then builds the instance; until it is ready, requests are
   /// answered with 503. `world` must outlive it.
-  /// Errors  Denied: another process holds the folder. Unavailable: the port is in use. Those of
+  /// Errors  Unavailable: another process holds the folder, or the port is in use. Those of
   /// `Instance::open`.
   static base::Result<std::unique_ptr<ServedInstance>> start(
       ServeOptions options, std::function<void(const base::Error&)> on_fatal, World& world);

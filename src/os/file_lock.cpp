@@ -52,7 +52,7 @@ LockHolder read_holder(int descriptor) {
 Error held_by(const LockHolder& holder, const Path& path) {
   const std::string address = holder.address.empty() ? "" : ", " + holder.address;
   return {
-      Code::Denied,
+      Code::Unavailable,
       fmt::format("another millrace (process {}{}) uses this data folder", holder.process, address),
       path.string()};
 }

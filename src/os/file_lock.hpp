@@ -24,7 +24,7 @@ struct LockHolder {
 class FileLock {
  public:
   /// Takes the lock; makes the file if missing. Its folder must exist.
-  /// Errors  Denied: another process holds it; the message says which.
+  /// Errors  Unavailable: another process holds it; the message says which.
   static base::Result<FileLock> take(const Path& path);
   /// Says who holds the lock, without taking it; nothing if nobody does.
   static base::Result<std::optional<LockHolder>> holder(const Path& path);

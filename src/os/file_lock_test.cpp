@@ -20,7 +20,7 @@ TEST(FileLock, ASecondTakerIsToldWhoHoldsIt) {
   auto lock = FileLock::take(path).value();
   const std::string process = "process " + std::to_string(::getpid());
   const auto early = FileLock::take(path).error();
-  EXPECT_EQ(early.code, Code::Denied);
+  EXPECT_EQ(early.code, Code::Unavailable);
   EXPECT_EQ(early.message, "another millrace (" + process + ") uses this data folder");
   lock.say_address("http://127.0.0.1:8080").value();
   EXPECT_THAT(FileLock::take(path).error().message,

@@ -29,7 +29,7 @@ def test_port_in_use(folder):
         with Millrace(written(folder)) as millrace:
             millrace.spawn(listen=address)
             code, log = ended(millrace)
-    expect_equal(code, 2, "the exit code")
+    expect_equal(code, 1, "the exit code")
     expect_texts(log, address, "in use")
 
 
@@ -38,7 +38,7 @@ def test_data_folder_locked(folder):
         second.log = folder / "second.log"
         second.spawn()
         code, log = ended(second)
-        expect_equal(code, 2, "the exit code")
+        expect_equal(code, 1, "the exit code")
         expect_texts(log, "another millrace", str(first.process.pid), f"127.0.0.1:{first.port}")
         first.send("events", numbers(0, 3))
         first.catch_up()
