@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.hpp"
 
@@ -11,6 +12,23 @@ namespace millrace::decode {
 using base::Code;
 using base::Error;
 using base::Result;
+
+namespace {
+constexpr std::string_view kMark{"\0header:", 8};
+}  // namespace
+
+std::string misfit_mark(std::size_t header_width) {
+  return fmt::format("{}{}", kMark, header_width);
+}
+
+std::optional<std::size_t> marked_width(std::string_view tail) {
+  if (!tail.starts_with(kMark)) return std::nullopt;
+  const auto digits = tail.substr(kMark.size());
+  std::size_t width = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), width);
+  if (read.ec != std::errc() || read.ptr != digits.data() + digits.size()) return std::nullopt;
+  return width;
+}
 
 Result<CsvHeader> CsvHeader::read(std::string_view line, const config::Source& source) {
   CsvHeader header(source.csv_delimiter, source.csv_null);
@@ -52,7 +70,12 @@ Result<CsvHeader> CsvHeader::read(std::string_view line, const config::Source& s
 }
 
 bool CsvHeader::arrange(std::string_view line, std::string& into) {
-  if (row_.split(line) != std::string_view::npos || row_.fields().size() != width_) return false;
+  if (row_.split(line) != std::string_view::npos) return false;
+  if (row_.fields().size() != width_) {
+    into += line;
+    into += misfit_mark(width_);
+    return true;
+  }
   for (std::size_t i = 0; i < field_of_column_.size(); ++i) {
     if (i > 0) into += delimiter_;
     const auto field = field_of_column_[i];
@@ -62,7 +85,7 @@ bool CsvHeader::arrange(std::string_view line, std::string& into) {
 }
 
 std::size_t CsvHeader::arranged_extra_bytes() const {
-  return field_of_column_.size() * (1 + null_.size());
+  return std::max(field_of_column_.size() * (1 + null_.size()), misfit_mark(width_).size());
 }
 
 }  // namespace millrace::decode

@@ -11,6 +11,12 @@
 
 namespace millrace::decode {
 
+/// What a row that does not fit its header carries at its end: a NUL, which no row that is taken
+/// may hold, and the header's width. `1,2\0header:3`.
+std::string misfit_mark(std::size_t header_width);
+/// The header's width, if `tail`, which is a row from its first NUL on, is the mark; none else.
+std::optional<std::size_t> marked_width(std::string_view tail);
+
 /// The header line of a CSV body or file, mapped onto a source's schema.
 /// Threads: one at a time.
 class CsvHeader {
@@ -21,8 +27,9 @@ class CsvHeader {
 
   /// The rows stand in the schema's order as they are.
   bool is_schema() const { return is_schema_; }
-  /// Appends a row's fields in the schema's order to `into`. False, and nothing is appended, if the
-  /// row does not fit the header: it is left as it is, and the worker rejects it alone.
+  /// Appends a row's fields in the schema's order to `into`; a row of another width than the header
+  /// as it is, but marked, so that the worker rejects it whatever its width. False, and nothing is
+  /// appended, if its quotes are wrong: as it is, the worker rejects it.
   bool arrange(std::string_view line, std::string& into);
   /// How much longer than the row what `arrange` appends can be.
   std::size_t arranged_extra_bytes() const;

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "decode/csv_fields.hpp"
+#include "decode/csv_header.hpp"
 #include "decode/row_reader.hpp"
 
 namespace millrace::decode {
@@ -27,6 +28,11 @@ class CsvReader final : public RowReader {
     }
     // What looks like text with NUL bytes is mostly UTF-16.
     if (const auto at = record.find('\0'); at != std::string_view::npos) {
+      if (const auto header_width = marked_width(record.substr(at))) {
+        (void)row_.split(record.substr(0, at));
+        return Misfit{"column_count", fmt::format("{} fields, where the header has {}",
+                                                  row_.fields().size(), *header_width)};
+      }
       return Misfit{"malformed", fmt::format("not CSV in UTF-8: a NUL at byte {}", at)};
     }
     const std::size_t wrong_at = row_.split(record);

@@ -360,6 +360,8 @@ TEST(DecodeCsv, ReadsRowsInTheOrderOfTheSchema) {
   EXPECT_EQ(bench.row("a\xff,1,"), "!invalid_utf8");
   EXPECT_EQ(bench.row("a,x,"), "!wrong_type");
   EXPECT_EQ(bench.row(std::string("a\0,1,", 5)), "!malformed");
+  EXPECT_EQ(bench.row("a,1,\"\"" + std::string("\0header:2", 9)), "!column_count");
+  EXPECT_EQ(bench.row("a,1," + std::string("\0header:2x", 10)), "!malformed");
 }
 
 TEST(DecodeCsv, ReadsNestedFieldsAsExactlyOneJsonValue) {

@@ -140,6 +140,10 @@ Result<SplitBody> split_json(std::string_view whole, const SplitLimits& limits) 
   return split_lines(whole, body, limits);
 }
 
+Result<SplitBody> split_ndjson(std::string_view whole, const SplitLimits& limits) {
+  return split_lines(whole, without_mark(whole), limits);
+}
+
 std::size_t csv_row_end(std::string_view text, std::size_t from, char delimiter) {
   std::size_t at = from;
   for (;;) {

@@ -22,11 +22,14 @@ struct SplitBody {
   std::vector<std::unique_ptr<std::string>> owned;
 };
 
-/// Splits a body of JSON: one value per line (NDJSON, blank lines skipped), one array, or one
-/// object that may span lines. A record that is no good JSON is split off all the same: the worker
-/// rejects it alone. Errors  Invalid: where the records end cannot be told, or a record is too
-/// large, with the byte.
+/// Splits a body of JSON: one array, one object that may span lines, or one value per line. A
+/// record that is no good JSON is split off all the same: the worker rejects it alone. Errors
+/// Invalid: where the records end cannot be told, or a record is too large, with the byte.
 base::Result<SplitBody> split_json(std::string_view body, const SplitLimits& limits);
+
+/// Splits a body of NDJSON: each line that is not blank is a record, whatever stands in it.
+/// Errors  Invalid: a record is too large, or there are too many, with the byte.
+base::Result<SplitBody> split_ndjson(std::string_view body, const SplitLimits& limits);
 
 /// Splits a body of CSV with a header line into rows in the order of the source's schema. Where the
 /// header is the schema, rows are taken as they are. Columns that the header lacks become NULL.

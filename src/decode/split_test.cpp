@@ -36,6 +36,13 @@ TEST(SplitJson, TakesLinesArraysAndOneObject) {
   EXPECT_EQ(json(" \n"), "");
 }
 
+TEST(SplitNdjson, TakesEachLineAsOneRecordWhateverStandsInIt) {
+  const auto ndjson = [](std::string_view body) { return shown(split_ndjson(body, {})); };
+  EXPECT_EQ(ndjson("[1]"), "<[1]>");
+  EXPECT_EQ(ndjson("\xEF\xBB\xBF[1,\n2]\r\n\n{\n}"), "<[1,><2]><{><}>");
+  EXPECT_EQ(ndjson(" \n"), "");
+}
+
 TEST(SplitJson, NamesTheByteWhereABodyCannotBeSplit) {
   EXPECT_EQ(json("[{\"a\":1},{\"a\":2"),
             "error: the array is not closed: the record at byte 9 has no end");
@@ -66,9 +73,18 @@ TEST(SplitJson, RefusesARecordOf20MB) {
             "error: the record at byte 3 has 20000008 bytes; 10000000 is the limit");
 }
 
+std::string mark(int width) {
+  return std::string("\0header:", 8) + std::to_string(width);
+}
+
+TEST(SplitCsv, MarksARowThatFitsTheSchemaButNotItsHeader) {
+  EXPECT_EQ(csv("c,a\n1,2,3\n4,5\n"), "<1,2,3" + mark(2) + "><5,,4>");
+  EXPECT_EQ(csv("a,b,c,d\n1,2,\"3\"\n"), "<1,2,\"3\"" + mark(4) + ">");
+}
+
 TEST(SplitCsv, MapsTheHeaderOntoTheSchema) {
   EXPECT_EQ(csv("a,b,c\r\n1,2,3\r\n\"x\ny\",,z\n"), "<1,2,3><\"x\ny\",,z>");
-  EXPECT_EQ(csv("c,a\n3,\"1,1\"\n4\n"), "<\"1,1\",,3><4>");
+  EXPECT_EQ(csv("c,a\n3,\"1,1\"\n4\n"), "<\"1,1\",,3><4" + mark(2) + ">");
   EXPECT_EQ(csv("a,b,c,d\n1,2,3,4\n"), "<1,2,3>");
 }
 

@@ -45,10 +45,18 @@ std::string appended_json(std::size_t records, const std::vector<log::OffsetRang
   return out;
 }
 
+constexpr std::string_view kJson = "application/json";
+
 bool is_json_type(std::string_view type) {
-  return type == "application/json" || type == "application/x-ndjson" ||
-         type == "application/ndjson" || type == "application/jsonl" ||
-         type == "application/x-jsonlines";
+  return type == kJson || type == "application/x-ndjson" || type == "application/ndjson" ||
+         type == "application/jsonl" || type == "application/x-jsonlines";
+}
+
+// The body's type was checked: what is JSON but not `application/json` is one value per line.
+Result<decode::SplitBody> split(std::string_view body, std::string_view type,
+                                const config::Source& source, const decode::SplitLimits& limits) {
+  if (source.format == config::Format::Csv) return decode::split_csv(body, source, limits);
+  return type == kJson ? decode::split_json(body, limits) : decode::split_ndjson(body, limits);
 }
 
 }  // namespace
@@ -181,15 +189,13 @@ void Ingest::handle(const std::shared_ptr<http::Exchange>& exchange) const {
   const auto take_in = [exchange, target, limits = options_.ingest] {
     auto held = std::make_shared<Held>();
     held->body = exchange->take_body();
-    auto split = target->source.format == config::Format::Json
-                     ? decode::split_json(held->body, limits)
-                     : decode::split_csv(held->body, target->source, limits);
-    if (!split) return refuse(exchange, target->counters, 400, split.error());
-    held->split = std::move(split).value();
+    const auto type = media_type(exchange->request().headers.value("Content-Type"));
+    auto records = split(held->body, type, target->source, limits);
+    if (!records) return refuse(exchange, target->counters, 400, records.error());
+    held->split = std::move(records).value();
     if (held->split.records.empty()) return exchange->answer(http::json(200, appended_json(0, {})));
-    auto records = target->records_of(*held, exchange->request().headers.value("X-Partition-Key"));
     target->stream.append(
-        std::move(records), held,
+        target->records_of(*held, exchange->request().headers.value("X-Partition-Key")), held,
         [exchange, target, count = held->split.records.size(),
          bytes = held->body.size()](Result<std::vector<log::OffsetRange>> appended) {
           if (!appended) {

@@ -98,6 +98,14 @@ TEST(Ingest, AcceptsBadRecordsForTheWorkerToReject) {
   EXPECT_EQ(Json::parse(answer.body)["records"], 3);
 }
 
+TEST(Ingest, GoesByTheContentTypeAndNotByTheFirstByte) {
+  TestApi api;
+  const std::string to = "/v1/streams/clicks/records";
+  EXPECT_EQ(Json::parse(api.post(to, "[1,2]", kNdjson).body)["records"], 1);
+  EXPECT_EQ(Json::parse(api.post(to, "[1,\n2", "application/jsonl").body)["records"], 2);
+  EXPECT_EQ(Json::parse(api.post(to, "[1,2]").body)["records"], 2);
+}
+
 TEST(Ingest, TakesCsvWithItsHeader) {
   TestApi api;
   const auto answer =
