@@ -117,6 +117,27 @@ Result<std::vector<PartitionValues>> partitions_of(sql::Connection& connection,
   return found;
 }
 
+namespace {
+
+// Makes a partition's folder, durably. If a committed file stands in it, it is so already; else it
+// may be there from a try, or a life, that ended before its sync.
+Result<void> make_folder(const Table& table, const std::string& folder) {
+  auto& disk = table.tools().disk;
+  TRY(os::make_directories_durably(disk, table.root() / folder));
+  const auto prefix = uri_encoded(folder);
+  const auto snapshot = table.snapshot();
+  const auto first = snapshot->files.lower_bound(prefix);
+  if (first != snapshot->files.end() && first->first.starts_with(prefix)) return {};
+  os::Path parent = table.root();
+  for (const auto& name : os::Path(folder).parent_path()) {
+    TRY(disk.sync_directory(parent));
+    parent /= name;
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, const Table& table,
                                                const std::string& select,
                                                const PartitionValues& partition,
@@ -126,7 +147,7 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
   const std::string folder = partition_folder(metadata->partition_columns, partition);
   const std::string name = folder + "part-" + tools.random.uuid() + ".parquet";
   const os::Path path = table.root() / name;
-  TRY(os::make_directories_durably(tools.disk, path.parent_path()));
+  TRY(make_folder(table, folder));
   const auto write = [&]() -> Result<Written> {
     auto rows = TRY(connection.query(fmt::format(
         "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION {}, ROW_GROUP_SIZE {}, "

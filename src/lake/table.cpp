@@ -105,6 +105,7 @@ Result<std::unique_ptr<Table>> Table::open_or_create(
     const Tools& tools, const TableOptions& options) {
   std::unique_ptr<Table> table(new Table(root, tools, options));
   TRY(os::make_directories_durably(tools.disk, table->log_));
+  TRY(table->sync_names());
   if (!TRY(tools.disk.stat(table->commit_path(0)))) {
     Commit first;
     first.info = {.version = 0,
@@ -139,6 +140,16 @@ Result<std::unique_ptr<Table>> Table::open_or_create(
   }
   TRY(check_writable(*table->snapshot(), root));
   return table;
+}
+
+// A life that was killed may have left folders and a commit that are seen but not yet synced. What
+// is read from them will be relied on: whoever takes up at their positions lets the source go.
+Result<void> Table::sync_names() const {
+  const os::Path tables = root_.parent_path();
+  for (const auto& folder : {log_, root_, tables, tables.parent_path()}) {
+    TRY(tools_.disk.sync_directory(folder.empty() ? os::Path(".") : folder));
+  }
+  return {};
 }
 
 std::shared_ptr<const Snapshot> Table::snapshot() const {
@@ -258,7 +269,11 @@ Result<std::optional<Committed>> Table::try_commit(const Transaction& transactio
       if (!is_absent) error.code = Code::Unknown;
       return error;
     }
-    TRY(tools_.disk.sync_directory(log_));
+    if (auto synced = tools_.disk.sync_directory(log_); !synced) {
+      Error error = std::move(synced).error();
+      error.code = Code::Unknown;
+      return error;
+    }
   }
   if (!is_ours) return std::optional<Committed>();
   const auto next = snapshot()->after(commit);

@@ -110,6 +110,7 @@ class Table {
       : root_(std::move(root)), log_(root_ / "_delta_log"), tools_(tools), options_(options) {}
 
   os::Path commit_path(std::int64_t version) const;
+  base::Result<void> sync_names() const;
   base::Result<Commit> read_commit(std::int64_t version) const;
   base::Result<std::shared_ptr<const Snapshot>> load() const;
   base::Result<Snapshot> load_checkpoint(const os::Path& path, std::int64_t version) const;

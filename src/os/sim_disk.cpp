@@ -143,11 +143,20 @@ Result<void> SimDisk::power_cycle() {
   nodes_.clear();
   live_paths_.clear();
   TRY(keep_all(root_));
+  switch_on();
+  return {};
+}
+
+void SimDisk::kill_cycle() {
+  const std::lock_guard lock(mutex_);
+  switch_on();
+}
+
+void SimDisk::switch_on() {
   ++life_;
   calls_ = 0;
   cut_at_ = ~std::uint64_t{0};
   is_off_ = false;
-  return {};
 }
 
 Result<std::unique_ptr<File>> SimDisk::open(const Path& path, OpenMode mode) {

@@ -50,6 +50,9 @@ class SimDisk final : public Disk {
   /// Cuts the power if it is still on, leaves in `root` what survived, and switches on again. Files
   /// opened before stay dead.
   base::Result<void> power_cycle();
+  /// As if the process alone had been killed and begun anew: nothing is forgotten, and what was not
+  /// synced still is not. Files opened before stay dead.
+  void kill_cycle();
 
   base::Result<std::unique_ptr<File>> open(const Path& path, OpenMode mode) override;
   base::Result<void> rename(const Path& from, const Path& to) override;
@@ -93,6 +96,7 @@ class SimDisk final : public Disk {
   template <class Work>
   auto counted(Work work) -> decltype(work());
   base::Result<void> need_power(std::uint64_t life) const;
+  void switch_on();
   static base::Result<std::optional<Identity>> identity_of(const Path& path);
   base::Result<std::uint64_t> node_at(const Path& path);
   void forget_identity(const Path& path);

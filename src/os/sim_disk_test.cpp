@@ -218,6 +218,19 @@ TEST(SimDisk, EverythingSurvivesWhereOnlyTheProcessDies) {
   EXPECT_EQ(bench.picture(), "a=one");
 }
 
+TEST(SimDisk, AKilledProcessLosesNothingUntilThePowerGoesToo) {
+  SimBench bench;
+  const auto file = bench.create("a", "one");
+  bench.disk->cut_at(3);
+  EXPECT_FALSE(file->sync());
+  bench.disk->kill_cycle();
+  EXPECT_EQ(bench.picture(), "a=one");
+  EXPECT_EQ(file->append("x").error().code, Code::Unavailable);
+  EXPECT_EQ(bench.disk->calls(), 0U);
+  bench.crash();
+  EXPECT_EQ(bench.picture(), "");
+}
+
 // The promise of write_file, at every call: the old bytes or the new ones, and the new ones once it
 // has said so.
 TEST(SimDisk, WriteFileIsAllOrNothingAtEveryCut) {
