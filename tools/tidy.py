@@ -34,6 +34,7 @@ FOREIGN = {
     "boost/": {"http"},
     "yaml-cpp/": {"config"},
     "openssl/": {"http", "aws"},
+    "aws/": {"aws"},
     "lmdb": {"flow"},
     "prometheus/": {"base"},
     "spdlog/": {"base"},
