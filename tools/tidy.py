@@ -32,6 +32,7 @@ FOREIGN = {
     "duckdb": {"sql", "decode"},
     "simdjson": {"decode"},
     "boost/": {"http"},
+    "curl/": {"http"},
     "yaml-cpp/": {"config"},
     "openssl/": {"http", "aws"},
     "aws/": {"aws"},
