@@ -79,7 +79,7 @@ Result<std::unique_ptr<Companion>> reach_running(const os::Path& data) {
     if (!*holder) return std::unique_ptr<Companion>();
     if (!(*holder)->address.empty()) return open_remote((*holder)->address);
     if (i == kAddressWaits) {
-      return Error{Code::Denied,
+      return Error{Code::Unavailable,
                    fmt::format("process {} holds {} and does not say where it can be reached; "
                                "wait until it is done, or end it",
                                (*holder)->process, data.string())};
@@ -94,8 +94,8 @@ Result<std::unique_ptr<Companion>> Companion::open(const os::Path& data) {
     if (running) return running;
     auto local = open_local(data);
     // Another process may have been faster: then that is the one to talk to.
-    const bool is_taken = !local && local.error().code == Code::Denied;
-    if (!is_taken || i == kRaces) return local;
+    const bool may_be_taken = !local && local.error().code == Code::Unavailable;
+    if (!may_be_taken || i == kRaces || !TRY(os::FileLock::holder(data / "lock"))) return local;
     std::this_thread::sleep_for(kAddressWait);
   }
 }

@@ -17,8 +17,8 @@ namespace millrace::app {
 /// Threads: one at a time.
 class Companion {
  public:
-  /// Errors  NotFound: nothing ever ran there. Denied: another process holds the folder and cannot
-  /// be reached. Invalid: the pipeline file of the folder is wrong.
+  /// Errors  NotFound: nothing ever ran there. Unavailable: another process holds the folder and
+  /// cannot be reached. Invalid: the pipeline file of the folder is wrong.
   static base::Result<std::unique_ptr<Companion>> open(const os::Path& data);
   virtual ~Companion() = default;
 
