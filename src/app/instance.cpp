@@ -22,6 +22,9 @@ using base::Result;
 
 namespace {
 
+// How long a job run that a user asked for waits for records that were acknowledged before.
+constexpr auto kTakeIn = std::chrono::minutes(1);
+
 /// The stream half, as jobs need it.
 class WorkerState final : public batch::StreamState {
  public:
@@ -29,7 +32,7 @@ class WorkerState final : public batch::StreamState {
   base::Time watermark(std::string_view table) override {
     return worker_.watermark(table).value_or(base::Time{});
   }
-  Result<void> commit_now() override { return worker_.commit_now(); }
+  Result<void> take_in() override { return worker_.take_in(kTakeIn); }
 
  private:
   flow::Worker& worker_;

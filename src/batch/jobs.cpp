@@ -154,7 +154,7 @@ Result<std::vector<RunRow>> Jobs::run(std::string_view name,
   } else if (job.plan.job.each == Each::None) {
     wanted = Partition{};
   }
-  TRY(parts_.stream.commit_now());
+  TRY(parts_.stream.take_in());
   if (wanted) {
     rows.push_back(TRY(run_one(job, *wanted, Trigger::Manual)));
     return rows;
@@ -174,7 +174,7 @@ Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_vi
                  fmt::format("job '{}' has no partitions to fill; run it instead", name)};
   }
   const auto partitions = TRY(parse_range(job.plan.job.each, from, to, zone_));
-  if (dry_run == DryRun::No) TRY(parts_.stream.commit_now());
+  if (dry_run == DryRun::No) TRY(parts_.stream.take_in());
   std::vector<RunRow> rows;
   for (const auto& partition : partitions) {
     const auto now = parts_.tools.clock.now();

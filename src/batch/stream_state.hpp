@@ -16,8 +16,9 @@ class StreamState {
   /// The time up to which a table's committed rows are complete, but for late records; the epoch if
   /// nothing is known yet.
   virtual base::Time watermark(std::string_view table) = 0;
-  /// Commits all hot rows of all tables.
-  virtual base::Result<void> commit_now() = 0;
+  /// Reads what was acknowledged before, and commits all hot rows of all tables.
+  /// Errors  Unavailable: not in time.
+  virtual base::Result<void> take_in() = 0;
 };
 
 }  // namespace millrace::batch

@@ -22,7 +22,7 @@ inline base::Time time_of(const std::string& text) {
 class TestStream final : public StreamState {
  public:
   base::Time watermark(std::string_view) override { return now; }
-  base::Result<void> commit_now() override {
+  base::Result<void> take_in() override {
     ++commits;
     return {};
   }

@@ -49,6 +49,12 @@ void halted(base::Telemetry telemetry, const std::string& table, const std::stri
   telemetry.log.write(Level::Error, "table.halted", {{"table", table}, {"reason", why}});
 }
 
+void source_accepted(base::Telemetry telemetry, const std::string& table, const std::string& source,
+                     const std::string& incarnation) {
+  telemetry.log.write(Level::Warn, "source.accepted",
+                      {{"table", table}, {"source", source}, {"incarnation", incarnation}});
+}
+
 void committed(base::Telemetry telemetry, const std::string& table, const Counts& counts,
                std::chrono::nanoseconds took) {
   telemetry.metrics

@@ -23,6 +23,8 @@ void micro_batch(base::Telemetry telemetry, const std::string& source, std::size
                  std::chrono::nanoseconds took);
 void micro_batch_failed(base::Telemetry telemetry, const std::string& source,
                         const base::Error& error);
+void source_accepted(base::Telemetry telemetry, const std::string& table, const std::string& source,
+                     const std::string& incarnation);
 void stopped(base::Telemetry telemetry, const std::string& source, const base::Error& error);
 void gauges(base::Telemetry telemetry, const std::string& table, std::int64_t hot_rows,
             std::uint64_t hot_bytes, std::int64_t lag_records);

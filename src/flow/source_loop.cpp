@@ -176,30 +176,50 @@ void SourceLoop::seal(std::size_t table) {
   parts_.submit(*this, table, std::move(job));
 }
 
+// Notes how far the tables are when commits are asked for: what comes later is not waited for. True
+// while the commits of an ask are under way.
+bool SourceLoop::take_asked() {
+  if (commits_taken_ != commits_done_) return true;  // only we write them
+  {
+    std::lock_guard lock(mutex_);
+    commits_taken_ = commits_asked_;
+  }
+  if (commits_taken_ == commits_done_) return false;
+  for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
+    states_[i].asked.clear();
+    for (const auto& [id, progress] : parts_.tables[i]->all_progress()) {
+      states_[i].asked[id] = progress.next;
+    }
+  }
+  return true;
+}
+
+bool SourceLoop::has_reached_asked(std::size_t table) const {
+  return std::ranges::all_of(states_[table].asked, [&](const auto& asked) {
+    return parts_.tables[table]->progress(asked.first).committed.value_or(0) >= asked.second;
+  });
+}
+
 // Seals the tables whose commit is due, and answers those who asked for commits.
 void SourceLoop::seal_due() {
   const auto now = parts_.tools->clock.steady_now();
-  std::uint64_t asked = 0;
-  {
-    std::lock_guard lock(mutex_);
-    asked = commits_asked_;
-  }
-  const bool is_asked = asked != commits_done_;  // only we write it
+  const bool is_asked = take_asked();
   bool is_all_committed = true;
   std::vector<bool> sealed(parts_.tables.size());
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
     const auto& policy = parts_.tables[i]->plan().table.commit;
     auto& state = states_[i];
+    const bool is_wanted = is_asked && !has_reached_asked(i);
+    is_all_committed = is_all_committed && !is_wanted;
     if (!parts_.tables[i]->has_uncommitted()) continue;
     if (!state.hot_since) state.hot_since = now;
     const bool is_due = now - *state.hot_since >= policy.every ||
                         parts_.tables[i]->hot_bytes() >= policy.bytes || is_full();
-    if (is_due || is_asked) (void)seal_after_parents(i, sealed);
-    is_all_committed = false;
+    if (is_due || is_wanted) (void)seal_after_parents(i, sealed);
   }
   if (!is_asked || !is_all_committed) return;
   std::lock_guard lock(mutex_);
-  commits_done_ = asked;
+  commits_done_ = commits_taken_;
   changed_.notify_all();
 }
 

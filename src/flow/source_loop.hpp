@@ -85,12 +85,15 @@ class SourceLoop {
     std::int64_t sealed_rows = 0;
     std::map<std::string, base::Time> committed_events;  // by app id
     std::optional<base::Time> committed_at;
+    std::map<std::string, std::int64_t> asked;  // by app id: how far it was asked to commit
   };
 
   base::Result<void> step(const std::stop_token& stopping);
   void take_messages();
   void take_committed(std::size_t table, const CommitJob& job);
   void seal_due();
+  bool take_asked();
+  bool has_reached_asked(std::size_t table) const;
   bool seal_after_parents(std::size_t table, std::vector<bool>& sealed);
   void seal(std::size_t table);
   bool is_full() const;
@@ -109,7 +112,8 @@ class SourceLoop {
   std::vector<TableState> states_;  // of each table
   std::uint64_t batch_bytes_;       // shrinks when memory is short
   base::SteadyTime published_at_{};
-  bool is_dirty_ = false;  // something changed since the status was published
+  std::uint64_t commits_taken_ = 0;  // the newest ask that `asked` of the tables is for
+  bool is_dirty_ = false;            // something changed since the status was published
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;

@@ -25,6 +25,12 @@ class MemorySource final : public source::Source {
     changed_.notify_all();
   }
   void limit_records(std::size_t records) { records_max_ = records; }
+  /// While held, what is there cannot be read.
+  void hold(bool is_held) {
+    std::lock_guard lock(mutex_);
+    is_held_ = is_held;
+    changed_.notify_all();
+  }
   void become(std::string incarnation) { incarnation_ = std::move(incarnation); }
 
   const std::string& incarnation() const override { return incarnation_; }
@@ -38,6 +44,7 @@ class MemorySource final : public source::Source {
                                        std::uint64_t) override {
     std::lock_guard lock(mutex_);
     base::RecordBatch batch{shard, {}, from, {}};
+    if (is_held_) return batch;
     const auto& records = at(shard);
     auto owner = std::make_shared<std::vector<std::shared_ptr<const std::string>>>();
     for (auto i = static_cast<std::size_t>(from.value());
@@ -53,7 +60,7 @@ class MemorySource final : public source::Source {
                    std::stop_token stop) override {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, stop, timeout, [&] {
-      for (std::size_t i = 0; i < shards_.size(); ++i) {
+      for (std::size_t i = 0; i < shards_.size() && !is_held_; ++i) {
         if (positions[i].value() < static_cast<std::int64_t>(shards_[i].size())) return true;
       }
       return false;
@@ -75,6 +82,7 @@ class MemorySource final : public source::Source {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::string incarnation_ = "one";
+  bool is_held_ = false;  // Guarded by mutex_.
   std::size_t records_max_ = 100000;
   std::vector<std::vector<std::shared_ptr<const std::string>>> shards_;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "base/units.hpp"
 #include "flow/events.hpp"
 
 namespace millrace::flow {
@@ -139,6 +140,7 @@ Result<void> Worker::resume(TableFlow& table, const config::Source& source) {
                              "keeps its rows and reads the new source from its beginning",
                              table.name(), source.name, stream.incarnation())};
   }
+  if (!is_known) TRY(accept(table, stream, source.name));
   const auto events = noted_events(table.table());
   for (int shard = 0; shard < stream.shard_count(); ++shard) {
     const auto id = table.app_id(source.name, stream.incarnation(), shard);
@@ -146,6 +148,24 @@ Result<void> Worker::resume(TableFlow& table, const config::Source& source) {
     table.resume(id, stream.oldest(base::ShardId(shard)),
                  event == events.end() ? std::nullopt : std::optional(event->second));
   }
+  return {};
+}
+
+// That a source was accepted is remembered at once, by its first positions in the table: a restart
+// before its first rows are committed needs no second word.
+Result<void> Worker::accept(TableFlow& table, const source::Source& stream,
+                            const std::string& source) {
+  lake::Transaction change{.operation = "ACCEPT SOURCE"};
+  for (int shard = 0; shard < stream.shard_count(); ++shard) {
+    change.positions.push_back({table.app_id(source, stream.incarnation(), shard), std::nullopt,
+                                stream.oldest(base::ShardId(shard)).value()});
+  }
+  const auto outcome = TRY(table.table().commit(change));
+  if (const auto* conflict = std::get_if<lake::Conflict>(&outcome)) {
+    return Error{Code::Denied, "another process writes to this table: " + conflict->detail,
+                 table.table().root().string()};
+  }
+  events::source_accepted(parts_.tools.telemetry, table.name(), source, stream.incarnation());
   return {};
 }
 
@@ -214,6 +234,14 @@ Result<void> Worker::catch_up(microseconds timeout) {
 Result<void> Worker::commit_now() {
   for (const auto& loop : loops_) TRY(loop->commit_now());
   return {};
+}
+
+Result<void> Worker::take_in(microseconds timeout) {
+  TRY(
+      catch_up(timeout).context(fmt::format("records that were acknowledged could not be taken in "
+                                            "within {}; come again later",
+                                            base::format_duration(timeout))));
+  return commit_now();
 }
 
 Result<void> Worker::stop(Commit commit) {

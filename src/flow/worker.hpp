@@ -66,8 +66,11 @@ class Worker {
   /// Waits until what is durable in the sources now is in the hot rows of all tables that run.
   /// Errors  Unavailable: not in time.
   base::Result<void> catch_up(std::chrono::microseconds timeout);
-  /// Commits all hot rows of all tables.
+  /// Commits what is in the hot rows of all tables now.
   base::Result<void> commit_now();
+  /// Both: whoever's records were acknowledged finds them committed.
+  /// Errors  Unavailable: they could not be read in time.
+  base::Result<void> take_in(std::chrono::microseconds timeout);
   /// Ends the threads. With a commit, what is in the hot rows is committed before.
   enum class Commit : std::uint8_t { No, Yes };
   base::Result<void> stop(Commit commit);
@@ -91,6 +94,8 @@ class Worker {
   base::Result<void> open_loops();
   base::Result<std::unique_ptr<TableFlow>> open_table(TablePlan plan, const config::Source& source);
   base::Result<void> resume(TableFlow& table, const config::Source& source);
+  base::Result<void> accept(TableFlow& table, const source::Source& stream,
+                            const std::string& source);
   void run_loop(SourceLoop& loop, const std::stop_token& stopping);
   void run_commits(const std::stop_token& stopping);
   bool commit(Coming& coming, const std::stop_token& stopping);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "flow/test_worker.hpp"
@@ -30,6 +31,37 @@ TEST(Worker, CountsEachRowOnceBeforeDuringAndAfterACommit) {
   EXPECT_TRUE(bench.board->cut()->tables.at("checked").hot[0]->empty());
   bench.source.put(0, order("more", "5"));
   EXPECT_EQ(bench.ask("SELECT count(*), count(DISTINCT id) FROM checked"), "101 101");
+}
+
+TEST(Worker, CommitsWhatWasThereWhenAskedAlsoIfMoreKeepsComing) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  std::atomic<bool> is_committed = false;
+  std::jthread producer([&] {
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    for (int i = 0; !is_committed && std::chrono::steady_clock::now() < end; ++i) {
+      bench.source.put(i % 2, order("o" + std::to_string(i), "2000"));
+      std::this_thread::sleep_for(200us);
+    }
+    EXPECT_TRUE(is_committed) << "the commit ended only when the records did";
+  });
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  ASSERT_TRUE(bench.worker->commit_now());
+  is_committed = true;
+}
+
+TEST(Worker, TakesInWhatWasAcknowledgedBeforeItCommits) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  bench.source.hold(true);
+  bench.source.put(0, order("a", "1"));
+  const auto late = bench.worker->take_in(20ms);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, base::Code::Unavailable);
+  EXPECT_NE(late.error().message.find("20ms"), std::string::npos) << late.error().message;
+  bench.source.hold(false);
+  ASSERT_TRUE(bench.worker->take_in(10s));
+  EXPECT_EQ(bench.board->cut()->tables.at("checked").snapshot->version, base::TableVersion(1));
 }
 
 TEST(Worker, ReadsAgainAfterACrashWhatWasNotCommitted) {
@@ -95,6 +127,27 @@ TEST(Worker, RemembersKeysOverARestart) {
   bench.source.put(1, order("a", "2"));
   EXPECT_EQ(bench.ask("SELECT id, amount FROM checked"), "a 1.00");
   EXPECT_EQ(bench.ask("SELECT reason FROM _rejects"), "duplicate");
+}
+
+TEST(Worker, RemembersTheNewLifeOfItsSourceBeforeItsFirstCommit) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(0, order("a", "2000"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.crash();
+  bench.source.become("two");
+  ASSERT_TRUE(bench.begin(UnknownSource::Accept));
+  bench.crash();
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(1, order("b", "3000"));
+  EXPECT_EQ(bench.ask("SELECT id FROM frauds ORDER BY id"), "a | b");
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.restart();
+  EXPECT_EQ(bench.ask("SELECT id FROM checked ORDER BY id"), "a | b");
+  bench.crash();
+  bench.source.become("one");  // known once, so not meant to be refused
+  ASSERT_TRUE(bench.begin());
 }
 
 TEST(Worker, SaysThatItLagsUntilARecordIsVisible) {

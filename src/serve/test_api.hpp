@@ -135,7 +135,7 @@ reports:
 class TestStream final : public batch::StreamState {
  public:
   base::Time watermark(std::string_view /*table*/) override { return base::SystemClock().now(); }
-  base::Result<void> commit_now() override { return {}; }
+  base::Result<void> take_in() override { return {}; }
 };
 
 /// The whole API over real streams, tables and engines in a folder of its own; only the stream
