@@ -28,7 +28,7 @@ Result<PipelineFile> read_pipeline_file(const os::Path& path, Check check) {
   file.text = TRY(os::read_file(disk, path, kFileBytesMax));
   auto parsed = config::parse_pipeline(file.text, std::filesystem::absolute(path));
   if (auto* problems = std::get_if<config::Problems>(&parsed)) {
-    file.outcome = std::move(problems->errors);
+    file.outcome = check_sql(*problems);
     return file;
   }
   auto pipeline = std::get<config::Pipeline>(std::move(parsed));

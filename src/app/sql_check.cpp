@@ -23,25 +23,36 @@ std::pair<int, int> line_of(const Error& error) {
   return {std::atoi(error.place.c_str() + line + 1), std::atoi(error.place.c_str() + column + 1)};
 }
 
-}  // namespace
-
-std::vector<Error> check_sql(const config::Pipeline& pipeline) {
+std::vector<Error> check(const config::Pipeline& pipeline, config::Gaps gaps) {
   World world(base::LogFormat::Text, base::Level::Error);
   auto engine = sql::Instance::open({.time_zone = pipeline.timezone});
   if (!engine) return {engine.error()};
   const Lookups lookups(pipeline, **engine, world);
   auto errors = lookups.errors();
-  const auto add = [&](const std::vector<Error>& more) {
-    std::ranges::copy(more, std::back_inserter(errors));
-  };
-  const auto plans = flow::plan_tables(pipeline, lookups.by_name(), **engine);
-  add(plans.errors);
-  // What reads a wrong table cannot be judged.
-  if (errors.empty()) {
-    batch::TableSchemas tables;
-    for (auto& [name, columns] : flow::table_columns(plans)) tables[name] = std::move(columns);
-    add(batch::check_jobs(pipeline, tables, **engine));
+  auto plans = flow::plan_tables(pipeline, lookups.by_name(), **engine);
+  std::ranges::copy(plans.errors, std::back_inserter(errors));
+  for (const auto& table : pipeline.tables) {
+    if (!plans.columns.contains(table.name)) gaps.names.push_back(table.name);
   }
+  batch::TableSchemas tables;
+  for (auto& [name, columns] : plans.columns) tables[name] = std::move(columns);
+  std::ranges::copy(batch::check_jobs(pipeline, tables, **engine, gaps),
+                    std::back_inserter(errors));
+  std::ranges::stable_sort(errors, {}, line_of);
+  return errors;
+}
+
+}  // namespace
+
+std::vector<Error> check_sql(const config::Pipeline& pipeline) {
+  return check(pipeline, {});
+}
+
+std::vector<Error> check_sql(const config::Problems& problems) {
+  const auto& sound = problems.sound;
+  auto errors = problems.errors;
+  if (sound.tables.empty() && sound.jobs.empty() && sound.reports.empty()) return errors;
+  std::ranges::copy(check(sound, problems.gaps), std::back_inserter(errors));
   std::ranges::stable_sort(errors, {}, line_of);
   return errors;
 }

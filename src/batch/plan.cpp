@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/text.hpp"
 #include "batch/job_order.hpp"
@@ -74,7 +75,7 @@ class Planner {
 
  private:
   Error at_sql(std::string message) const {
-    return {Code::Invalid, std::move(message), job_.sql.place.text()};
+    return flow::placed({Code::Invalid, std::move(message)}, job_.sql);
   }
 
   Result<void> plan_sql() {
@@ -238,29 +239,32 @@ std::map<std::string, std::vector<std::string>> reads_of(const config::Pipeline&
   return reads;
 }
 
-Result<void> plan_in_order(const config::Pipeline& pipeline, TableSchemas schemas,
-                           sql::Connection& connection, JobPlans& plans) {
+Result<void> plan_in_order(const config::Pipeline& pipeline, sql::Connection& connection,
+                           JobPlans& plans) {
   if (pipeline.jobs.empty()) return {};
-  for (const auto& [name, schema] : schemas) TRY(show_columns(connection, name, schema));
-  const auto order = TRY(in_order(pipeline.jobs, reads_of(pipeline, connection)));
+  for (const auto& [name, schema] : plans.schemas) TRY(show_columns(connection, name, schema));
+  const auto reads = reads_of(pipeline, connection);
+  const auto order = in_order(pipeline.jobs, reads);
+  if (!order) {
+    for (const auto& job : pipeline.jobs) plans.gaps.names.push_back(job.name);
+    return order.error();
+  }
   const auto varying = TRY(flow::varying_functions(connection));
-  std::vector<std::string> failed;
-  for (const auto* job : order) {
+  for (const auto* job : *order) {
     const auto before = plans.errors.size();
-    auto plan = Planner(pipeline, *job, schemas, connection, varying).run(plans.errors);
-    if (plan.schema.empty()) {
-      failed.push_back(job->name);
+    // What is wrong with a table is said once, not again by each job that reads it.
+    if (reads_gap(reads.at(job->name), plans.schemas, plans.gaps)) {
+      plans.gaps.names.push_back(job->name);
       continue;
     }
-    schemas.emplace(job->name, plan.schema);
+    auto plan = Planner(pipeline, *job, plans.schemas, connection, varying).run(plans.errors);
+    if (plan.schema.empty()) {
+      plans.gaps.names.push_back(job->name);
+      continue;
+    }
+    plans.schemas.emplace(job->name, plan.schema);
     if (plans.errors.size() == before) plans.plans.push_back(std::move(plan));
   }
-  // What is wrong with a job's table is said once, not again by each job that reads it.
-  std::erase_if(plans.errors, [&](const Error& error) {
-    return std::ranges::any_of(failed, [&](const std::string& name) {
-      return error.message.starts_with(fmt::format("there is no table '{}'", name));
-    });
-  });
   return {};
 }
 
@@ -275,30 +279,36 @@ Result<void> show_columns(sql::Connection& connection, const std::string& name,
 }
 
 JobPlans plan_jobs(const config::Pipeline& pipeline, const TableSchemas& tables,
-                   sql::Instance& engine) {
-  JobPlans plans;
+                   sql::Instance& engine, const config::Gaps& gaps) {
+  JobPlans plans{.plans = {}, .errors = {}, .schemas = tables, .gaps = gaps};
   auto connection = engine.connect();
   if (!connection) {
     plans.errors.push_back(connection.error());
     return plans;
   }
-  auto planned = plan_in_order(pipeline, tables, *connection, plans);
+  auto planned = plan_in_order(pipeline, *connection, plans);
   if (!planned) plans.errors.push_back(planned.error());
   return plans;
 }
 
 std::vector<Error> check_jobs(const config::Pipeline& pipeline, const TableSchemas& tables,
-                              sql::Instance& engine) {
-  auto jobs = plan_jobs(pipeline, tables, engine);
-  auto schemas = tables;
-  for (const auto& plan : jobs.plans) schemas.emplace(plan.job.name, plan.schema);
+                              sql::Instance& engine, const config::Gaps& gaps) {
+  auto jobs = plan_jobs(pipeline, tables, engine, gaps);
   auto errors = std::move(jobs.errors);
-  // A report over a job that cannot be planned would only repeat its errors.
-  if (jobs.plans.size() == pipeline.jobs.size()) {
-    auto more = check_reports(pipeline, schemas, engine);
-    errors.insert(errors.end(), more.begin(), more.end());
-  }
+  auto more = check_reports(pipeline, jobs.schemas, engine, jobs.gaps);
+  errors.insert(errors.end(), more.begin(), more.end());
   return errors;
+}
+
+bool reads_gap(const std::vector<std::string>& names, const TableSchemas& known,
+               const config::Gaps& gaps) {
+  const auto is_same = [](const std::string& name) {
+    return [&name](const std::string& other) { return base::equal_ignoring_case(name, other); };
+  };
+  return std::ranges::any_of(names, [&](const std::string& name) {
+    if (std::ranges::any_of(gaps.names, is_same(name))) return true;
+    return gaps.has_unnamed && std::ranges::none_of(std::views::keys(known), is_same(name));
+  });
 }
 
 }  // namespace millrace::batch

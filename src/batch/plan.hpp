@@ -8,6 +8,7 @@
 
 #include "base/result.hpp"
 #include "config/pipeline.hpp"
+#include "config/read.hpp"
 #include "lake/schema.hpp"
 #include "sql/instance.hpp"
 
@@ -45,15 +46,23 @@ using TableSchemas = std::map<std::string, lake::Schema>;
 struct JobPlans {
   std::vector<JobPlan> plans;       ///< each after those that it reads
   std::vector<base::Error> errors;  ///< all that are wrong, with their places in the pipeline file
+  TableSchemas schemas;             ///< of all tables, those of jobs included
+  config::Gaps gaps;                ///< also the jobs of which no columns are known
 };
 
-/// Checks all jobs and puts them in order. `tables` are the pipeline's tables.
+/// Checks all jobs and puts them in order. `tables` are the pipeline's tables; jobs that read one
+/// of `gaps` are left out.
 JobPlans plan_jobs(const config::Pipeline& pipeline, const TableSchemas& tables,
-                   sql::Instance& engine);
+                   sql::Instance& engine, const config::Gaps& gaps = {});
 
-/// Everything that is wrong with the SQL of jobs, their reconcile pairs and reports.
+/// Everything that is wrong with the SQL of jobs, their reconcile pairs and reports. Of what builds
+/// on `gaps`, or on a job that is wrong, nothing is said.
 std::vector<base::Error> check_jobs(const config::Pipeline& pipeline, const TableSchemas& tables,
-                                    sql::Instance& engine);
+                                    sql::Instance& engine, const config::Gaps& gaps = {});
+
+/// True if one of `names`, tables that some SQL reads, is a gap: neither right nor unknown.
+bool reads_gap(const std::vector<std::string>& names, const TableSchemas& known,
+               const config::Gaps& gaps);
 
 /// Shows a table without rows on `connection`, to check SQL against.
 base::Result<void> show_columns(sql::Connection& connection, const std::string& name,

@@ -16,6 +16,6 @@ base::Result<std::map<std::string, sql::Value>> bind_parameters(
 
 /// Everything that is wrong with the reports; `tables` are all that they may read.
 std::vector<base::Error> check_reports(const config::Pipeline& pipeline, const TableSchemas& tables,
-                                       sql::Instance& engine);
+                                       sql::Instance& engine, const config::Gaps& gaps = {});
 
 }  // namespace millrace::batch

@@ -21,14 +21,19 @@ constexpr std::size_t kFileBytesMax = std::size_t{4} << 20;
 
 // Reads each entry of a mapping of names.
 template <class T>
-void read_map(YamlFile& file, Section& section, const char* key, std::vector<T>& into,
-              T (*read)(YamlFile&, const Entry&)) {
-  for (const auto& entry : section.named_entries(key, "names and their settings are")) {
+std::vector<T> read_map(YamlFile& file, Section& section, const char* key,
+                        T (*read)(YamlFile&, const Entry&), Gaps& gaps) {
+  const auto before = file.problem_count();
+  const auto entries = section.named_entries(key, "names and their settings are");
+  if (file.problem_count() > before) gaps.has_unnamed = true;
+  std::vector<T> parts;
+  for (const auto& entry : entries) {
     T part = read(file, entry);
     part.name = entry.name;
     part.place = entry.place;
-    into.push_back(std::move(part));
+    parts.push_back(std::move(part));
   }
+  return parts;
 }
 
 void read_header(YamlFile& file, Section& section, Pipeline& pipeline) {
@@ -48,16 +53,18 @@ void read_header(YamlFile& file, Section& section, Pipeline& pipeline) {
   }
 }
 
-Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem::path& path) {
+Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem::path& path,
+                   Gaps& gaps) {
   const Place start{path.string(), 1, 1};
   Section section(file, {"", start, root, root.IsNull() ? start : file.place_of(root)}, "file");
+  gaps.has_unnamed = file.problem_count() > 0;
   Pipeline pipeline{.file = std::filesystem::absolute(path)};
   read_header(file, section, pipeline);
-  read_map(file, section, "sources", pipeline.sources, read_source);
-  read_map(file, section, "lookups", pipeline.lookups, read_lookup);
-  read_map(file, section, "tables", pipeline.tables, read_table);
-  read_map(file, section, "jobs", pipeline.jobs, read_job);
-  read_map(file, section, "reports", pipeline.reports, read_report);
+  pipeline.sources = read_map(file, section, "sources", read_source, gaps);
+  pipeline.lookups = read_map(file, section, "lookups", read_lookup, gaps);
+  pipeline.tables = read_map(file, section, "tables", read_table, gaps);
+  pipeline.jobs = read_map(file, section, "jobs", read_job, gaps);
+  pipeline.reports = read_map(file, section, "reports", read_report, gaps);
   if (section.has("tests") && !section.entry("tests").value.IsSequence()) {
     file.fail(section.place_of("tests"), "tests: a list is expected, `- name: …`");
   } else if (section.has("tests")) {
@@ -207,8 +214,14 @@ std::variant<Pipeline, Problems> parse_pipeline(std::string_view text,
   YamlFile file(text, path.string(), environment);
   try {
     if (const auto root = load(file, text, path.string())) {
-      Pipeline pipeline = read_file(file, *root, path);
+      Gaps gaps;
+      Pipeline pipeline = read_file(file, *root, path, gaps);
       if (file.problem_count() == 0) return pipeline;
+      auto problems = file.take_problems();
+      keep_what_is_sound(pipeline, gaps);
+      problems.sound = std::move(pipeline);
+      problems.gaps = std::move(gaps);
+      return problems;
     }
   } catch (const YAML::Exception& error) {
     fail_as_yaml(file, error, text, path.string());

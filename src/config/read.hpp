@@ -12,9 +12,17 @@
 
 namespace millrace::config {
 
+/// Parts of a file that are wrong: of what builds on them nothing can be said.
+struct Gaps {
+  std::vector<std::string> names;  ///< of sources, tables, lookups and jobs
+  bool has_unnamed = false;        ///< there may be more, whose names could not be read
+};
+
 /// Everything that is wrong with a file, in the order of its lines; each error has its place.
 struct Problems {
   std::vector<base::Error> errors;
+  Pipeline sound;  ///< what is right of it, so that its SQL can be checked all the same
+  Gaps gaps;       ///< what is left out there
 };
 
 /// The value of an environment variable, or none.

@@ -212,5 +212,43 @@ TEST(ReadPipelineFile, SaysThatItCannotBeRead) {
   EXPECT_EQ(problems.errors[0].text(), "/nowhere/p.yaml: the pipeline file cannot be read");
 }
 
+TEST(SoundParts, AreLeftOfAWrongFile) {
+  const auto parsed = parse_pipeline(R"(pipeline: p
+sources:
+  right: {from: log, schema: {a: varchar}, shards: 0}
+  wrong: {from: log, schema: {a: nonsense}}
+lookups:
+  gone: {from: /no/such/file.csv, key: a}
+tables:
+  kept: {from: right, sql: SELECT a FROM right, comit: {every: 1m}}
+  child: {from: kept, sql: SELECT a FROM kept, unique: {within: 1h}}
+  of_wrong: {from: wrong, sql: SELECT a FROM wrong}
+  of_of_wrong: {from: of_wrong, sql: SELECT a FROM of_wrong}
+  with_lookup: {from: right, lookups: {gone: a}, sql: SELECT gone.b FROM right}
+  misspelt: {from: right, lookps: {gone: a}, sql: SELECT gone.b FROM right}
+jobs:
+  kept_too: {sql: SELECT a FROM kept, retry: {attempts: no}}
+  misspelt_too: {sql: SELECT a FROM kept WHERE day = $day, eah: day}
+)",
+                                     "/p.yaml");
+  const auto* problems = std::get_if<Problems>(&parsed);
+  ASSERT_TRUE(problems);
+  std::string names;
+  for (const auto& table : problems->sound.tables) names += table.name + " ";
+  for (const auto& job : problems->sound.jobs) names += job.name + " ";
+  EXPECT_EQ(names, "kept child kept_too ");
+  EXPECT_FALSE(problems->sound.table("child")->unique);
+  names.clear();
+  for (const auto& name : problems->gaps.names) names += name + " ";
+  EXPECT_EQ(names, "wrong gone of_wrong of_of_wrong with_lookup misspelt misspelt_too ");
+  EXPECT_FALSE(problems->gaps.has_unnamed);
+}
+
+TEST(SoundParts, MayLackSomeWhoseNamesCouldNotBeRead) {
+  const auto parsed = parse_pipeline("pipeline: p\ntabels: {}\n", "/p.yaml");
+  ASSERT_TRUE(std::holds_alternative<Problems>(parsed));
+  EXPECT_TRUE(std::get<Problems>(parsed).gaps.has_unnamed);
+}
+
 }  // namespace
 }  // namespace millrace::config

@@ -90,7 +90,9 @@ Job read_job(YamlFile& file, const Entry& entry) {
       file.fail(section.place_of("at"), "at: " + cron.error().message);
     }
   }
+  const auto before = file.problem_count();
   job.each_column = section.word("each");
+  const bool is_each_known = file.problem_count() == before && !section.may_be_misspelt("each");
   job.each = job.each_column == "day"    ? Each::Day
              : job.each_column == "hour" ? Each::Hour
                                          : Each::None;
@@ -107,16 +109,23 @@ Job read_job(YamlFile& file, const Entry& entry) {
                                          "${0}; add `WHERE {0} = ${0}`",
                                          job.each_column));
   }
+  if (!is_each_known) job.sql.text.clear();  // it may use $day
   return job;
 }
 
 Report read_report(YamlFile& file, const Entry& entry) {
   Section section(file, entry, "report");
   Report report{.name = entry.name, .place = entry.place, .sql = section.sql("sql")};
+  const auto before = file.problem_count();
   for (const auto& parameter : section.named_entries("parameters", "entries `name: default` are")) {
     report.parameters.push_back(read_parameter(file, parameter));
   }
+  if (file.problem_count() != before || section.may_be_misspelt("parameters")) {
+    report.sql.text.clear();  // it may use parameters that are not known
+  }
+  const auto before_chart = file.problem_count();
   if (section.has("chart")) report.chart = read_chart(file, section.entry("chart"));
+  if (file.problem_count() != before_chart) report.chart.reset();
   return report;
 }
 

@@ -4,7 +4,8 @@
 
 namespace millrace::config {
 
-/// Readers of the sections; each reports what is wrong to the file and reads on.
+/// Readers of the sections; each reports what is wrong to the file and reads on. What would only
+/// make wrong what builds on it is left empty: a schema, a path, an SQL text.
 Source read_source(YamlFile& file, const Entry& entry);
 Lookup read_lookup(YamlFile& file, const Entry& entry);
 Table read_table(YamlFile& file, const Entry& entry);
@@ -15,5 +16,8 @@ PipelineTest read_test(YamlFile& file, const YAML::Node& node);
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;
 /// sorts the tables, parents first.
 void check_references(YamlFile& file, Pipeline& pipeline);
+
+/// Takes out of a pipeline what is wrong with it, and what builds on that, and names it.
+void keep_what_is_sound(Pipeline& pipeline, Gaps& gaps);
 
 }  // namespace millrace::config

@@ -185,12 +185,14 @@ Source read_source(YamlFile& file, const Entry& entry) {
   Source source{.name = entry.name, .place = entry.place};
   if (is_of_later_version(file, entry)) return source;
   Section section(file, entry, "source");
+  const auto before = file.problem_count();
   if (section.has("schema")) source.schema = read_schema(file, section);
   source.format = section.word("format") == "csv" ? Format::Csv : Format::Json;
   const auto unknown = section.word("unknown_fields");
   source.unknown_fields = unknown == "reject" ? UnknownFields::Reject
                           : unknown == "keep" ? UnknownFields::Keep
                                               : UnknownFields::Ignore;
+  const bool is_schema_known = file.problem_count() == before;
   if (section.has("event_time")) read_event_time(file, section.entry("event_time"), source);
   if (source.format == Format::Json) {
     refuse(file, section, {"delimiter", "header", "null_text"}, "format: csv");
@@ -208,15 +210,17 @@ Source read_source(YamlFile& file, const Entry& entry) {
     refuse(file, section, {"path", "header"}, "from: files");
     source.from = read_log(file, section, source);
   }
+  if (!is_schema_known) source.schema.clear();
   return source;
 }
 
 Lookup read_lookup(YamlFile& file, const Entry& entry) {
   Section section(file, entry, "lookup");
   Lookup lookup{.name = entry.name, .place = entry.place};
+  lookup.refresh = section.duration("refresh");
+  const auto before = file.problem_count();
   const auto from = section.text("from");
   lookup.key = section.text("key");
-  lookup.refresh = section.duration("refresh");
   if (const auto scheme = from.find("://"); scheme != std::string::npos) {
     file.fail(section.place_of("from"),
               fmt::format("from: {} is not available in this version; give a CSV, Parquet or JSON "
@@ -237,6 +241,7 @@ Lookup read_lookup(YamlFile& file, const Entry& entry) {
     file.fail(section.place_of("from"),
               fmt::format("from: there is no file {}", lookup.path.string()));
   }
+  if (file.problem_count() != before) lookup.path.clear();
   return lookup;
 }
 

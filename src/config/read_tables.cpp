@@ -40,9 +40,12 @@ Table read_table(YamlFile& file, const Entry& entry) {
   if (section.has("from") && file.problem_count() == before) {
     table.from_place = section.place_of("from");
   }
+  const auto before_lookups = file.problem_count();
   for (const auto& used : section.entries("lookups", "entries `lookup: column` are")) {
     table.lookups.push_back({used.name, file.text_of(used), used.place});
   }
+  const bool is_wide =
+      file.problem_count() == before_lookups && !section.may_be_misspelt("lookups");
   if (section.has("unique")) {
     Section unique(file, section.entry("unique"), "unique");
     table.unique = Unique{unique.text("key"), unique.duration("within"), unique.place()};
@@ -51,6 +54,7 @@ Table read_table(YamlFile& file, const Entry& entry) {
     table.expectations.push_back(read_expectation(file, expectation));
   }
   table.sql = section.sql("sql");
+  if (!is_wide) table.sql.text.clear();  // it may name columns that are not known
   table.partition_by = read_partition_by(file, section);
   table.commit = {.every = std::chrono::minutes(1), .bytes = 128'000'000};
   if (section.has("commit")) {

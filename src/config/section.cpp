@@ -51,6 +51,7 @@ void Section::check_keys(const std::vector<Entry>& entries, std::string_view sec
   for (const auto& entry : entries) {
     const auto found = std::ranges::find(rule_.keys, entry.name, &KeyRule::key);
     if (found == rule_.keys.end()) {
+      unknown_.push_back(entry.name);
       const auto near = base::did_you_mean(entry.name, known);
       file_.fail(entry.place,
                  fmt::format("unknown key '{}' in {}{}", base::printable(entry.name),
@@ -62,6 +63,12 @@ void Section::check_keys(const std::vector<Entry>& entries, std::string_view sec
       values_.emplace(entry.name, entry);
     }
   }
+}
+
+bool Section::may_be_misspelt(const char* key) const {
+  return !has(key) && std::ranges::any_of(unknown_, [&](const std::string& name) {
+    return !base::did_you_mean(name, std::vector<std::string>{key}).empty();
+  });
 }
 
 const KeyRule& Section::rule(const char* key) const {

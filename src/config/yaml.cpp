@@ -153,6 +153,7 @@ SqlText YamlFile::sql_of(const YAML::Node& node, const Place& place) {
   if (problem_count() == before && base::trimmed(sql.text).empty()) {
     fail(place, "SQL is expected here");
   }
+  if (problem_count() != before) sql.text.clear();
   const auto row = static_cast<std::size_t>(std::max(sql.place.line - 1, 0));
   if (row >= lines_.size()) return sql;
   const auto column = static_cast<std::size_t>(std::max(sql.place.column - 1, 0));

@@ -69,6 +69,8 @@ class Section {
   Section(YamlFile& file, const Entry& entry, std::string_view section);
 
   bool has(const char* key) const { return values_.contains(key); }
+  /// Left out, but a key that nobody knows is near it.
+  bool may_be_misspelt(const char* key) const;
   const Entry& entry(const char* key) const { return values_.at(key); }
   const Place& place() const { return place_; }
   Place place_of(const char* key) const;
@@ -95,6 +97,7 @@ class Section {
   YamlFile& file_;
   const SectionRule& rule_;
   Place place_;
+  std::vector<std::string> unknown_;
   std::map<std::string, Entry, std::less<>> values_;
 };
 

@@ -29,13 +29,12 @@ Plans plan_tables(const config::Pipeline& pipeline,
       "batch",
       [relations = plans.relations](std::string_view name) { return relations->find(name); });
   if (!registered) plans.errors.push_back(registered.error());
-  std::map<std::string, std::vector<sql::Column>> outputs;
   for (const auto& table : pipeline.tables) {
     const auto& root = pipeline.root_source(table);
     PlanInput input;
     if (table.from_is_table) {
-      const auto parent = outputs.find(table.from);
-      if (parent == outputs.end()) continue;
+      const auto parent = plans.columns.find(table.from);
+      if (parent == plans.columns.end()) continue;
       input.columns = parent->second;
     } else {
       input.columns = source_columns(root);
@@ -50,21 +49,12 @@ Plans plan_tables(const config::Pipeline& pipeline,
       }
     }
     if (!has_lookups) continue;  // the lookup's own error was told
-    auto plan = plan_table(table, input, worker, *plans.relations);
-    if (auto* errors = std::get_if<std::vector<Error>>(&plan)) {
-      plans.errors.insert(plans.errors.end(), errors->begin(), errors->end());
-      continue;
-    }
-    outputs[table.name] = std::get<TablePlan>(plan).output;
-    plans.tables.push_back(std::move(std::get<TablePlan>(plan)));
+    auto planned = plan_table(table, input, worker, *plans.relations);
+    plans.errors.insert(plans.errors.end(), planned.errors.begin(), planned.errors.end());
+    if (planned.has_columns) plans.columns[table.name] = planned.plan.output;
+    if (planned.errors.empty()) plans.tables.push_back(std::move(planned.plan));
   }
   return plans;
-}
-
-std::map<std::string, std::vector<sql::Column>> table_columns(const Plans& plans) {
-  std::map<std::string, std::vector<sql::Column>> columns;
-  for (const auto& plan : plans.tables) columns[plan.table.name] = plan.output;
-  return columns;
 }
 
 std::string lookup_key_type(const config::Pipeline& pipeline, const std::string& lookup) {

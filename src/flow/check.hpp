@@ -16,6 +16,8 @@ namespace millrace::flow {
 struct Plans {
   std::shared_ptr<BatchRelations> relations = std::make_shared<BatchRelations>();
   std::vector<TablePlan> tables;  ///< those that are right, in the pipeline's order
+  /// Of each table that is right enough for what reads it to be judged, as queries see them.
+  std::map<std::string, std::vector<sql::Column>> columns;
   std::vector<base::Error> errors;
 };
 
@@ -25,9 +27,6 @@ struct Plans {
 ///         that read a wrong one are left out.
 Plans plan_tables(const config::Pipeline& pipeline,
                   const std::map<std::string, lookup::Lookup*>& lookups, sql::Instance& worker);
-
-/// The columns of each of the pipeline's tables, as queries see them.
-std::map<std::string, std::vector<sql::Column>> table_columns(const Plans& plans);
 
 /// The type, as SQL says it, as which the keys of `lookup` are compared: that of the columns that
 /// tables match it by, if they agree.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/text.hpp"
 #include "flow/row_sql.hpp"
@@ -23,6 +24,38 @@ std::optional<std::size_t> find_column(const std::vector<sql::Column>& columns,
   return static_cast<std::size_t>(found - columns.begin());
 }
 
+// Where `name` stands in `text` as a whole word; npos if nowhere.
+std::size_t find_word(std::string_view text, std::string_view name) {
+  const auto is_part = [&](std::size_t at) {
+    return at < text.size() && (std::isalnum(static_cast<unsigned char>(text[at])) ||
+                                text[at] == '_' || static_cast<unsigned char>(text[at]) >= 0x80);
+  };
+  for (std::size_t at = 0; at + name.size() <= text.size(); ++at) {
+    if (base::equal_ignoring_case(text.substr(at, name.size()), name) &&
+        (at == 0 || !is_part(at - 1)) && !is_part(at + name.size())) {
+      return at;
+    }
+  }
+  return std::string_view::npos;
+}
+
+// Where the first name that `message` quotes, and that is there, stands in `text`; else 0. What the
+// message offers instead is passed over.
+std::size_t quoted_at(std::string_view message, std::string_view text) {
+  message = message.substr(0, message.find('\n'));
+  message = message.substr(0, message.find("; did you mean"));
+  for (std::size_t from = message.find_first_of("'\""); from != std::string_view::npos;) {
+    const auto to = message.find(message[from], from + 1);
+    if (to == std::string_view::npos) break;
+    const auto name = message.substr(from + 1, to - from - 1);
+    if (const auto at = find_word(text, name); !name.empty() && at != std::string_view::npos) {
+      return at;
+    }
+    from = message.find_first_of("'\"", to + 1);
+  }
+  return 0;
+}
+
 std::vector<std::string> names_of(const std::vector<sql::Column>& columns) {
   std::vector<std::string> names;
   for (const auto& column : columns) names.push_back(column.name);
@@ -39,13 +72,16 @@ class Planner {
     plan_.input = input.columns;
   }
 
-  std::variant<TablePlan, std::vector<Error>> run() {
-    if (auto ready = connect(); !ready) return std::vector{ready.error()};
-    check_expectations();
-    prepare_select();
-    if (errors_.empty()) find_columns();
-    if (!errors_.empty()) return std::move(errors_);
-    return std::move(plan_);
+  PlannedTable run() {
+    bool has_columns = false;
+    if (auto ready = connect(); ready) {
+      check_expectations();
+      prepare_select();
+      if (plan_.select) has_columns = find_columns();
+    } else {
+      errors_.push_back(ready.error());
+    }
+    return {std::move(plan_), std::move(errors_), has_columns};
   }
 
  private:
@@ -53,6 +89,9 @@ class Planner {
 
   void fail(const config::Place& place, std::string message) {
     errors_.push_back({Code::Invalid, std::move(message), place.text()});
+  }
+  void fail_in_sql(std::string message) {
+    errors_.push_back(placed({Code::Invalid, std::move(message)}, table().sql));
   }
 
   Result<void> connect() {
@@ -124,18 +163,21 @@ class Planner {
     return fmt::format("SELECT * REPLACE ({}) FROM ({})", base::join(casts, ", "), compiled);
   }
 
-  void find_columns() {
-    const auto& place = table().sql.place;
+  // False if the columns are none that can be stored.
+  bool find_columns() {
+    const auto before = errors_.size();
     for (std::size_t i = 0; i < plan_.output.size(); ++i) {
       const auto& column = plan_.output[i];
-      if (auto problem = storage_problem(column)) fail(place, *problem);
+      if (auto problem = storage_problem(column)) fail_in_sql(*problem);
       if (find_column(plan_.output, column.name) != i) {
-        fail(place, fmt::format("two columns are named '{}'; rename one with AS", column.name));
+        fail_in_sql(fmt::format("two columns are named '{}'; rename one with AS", column.name));
       }
     }
+    const bool is_storable = errors_.size() == before;
     plan_.shard_column = find_column(plan_.output, kShard).value_or(0);
     for (const auto& name : table().partition_by) add_partition_column(name);
     if (table().unique) find_unique_columns();
+    return is_storable;
   }
 
   void add_partition_column(const std::string& name) {
@@ -199,16 +241,15 @@ Result<std::shared_ptr<sql::ScanTable>> BatchRelations::find(std::string_view na
   return std::shared_ptr<sql::ScanTable>(found->second);
 }
 
-std::variant<TablePlan, std::vector<Error>> plan_table(const config::Table& table,
-                                                       const PlanInput& input,
-                                                       sql::Instance& worker,
-                                                       BatchRelations& relations) {
+PlannedTable plan_table(const config::Table& table, const PlanInput& input, sql::Instance& worker,
+                        BatchRelations& relations) {
   return Planner(table, input, worker, relations).run();
 }
 
 Error placed(const Error& error, const config::SqlText& text) {
-  const auto at = sql::position_of(error).value_or(0);
-  return {error.code, error.message, text.place_of(at).text()};
+  const auto at = sql::position_of(error);
+  return {error.code, error.message,
+          text.place_of(at ? *at : quoted_at(error.message, text.text)).text()};
 }
 
 }  // namespace millrace::flow

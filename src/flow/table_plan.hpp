@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "config/pipeline.hpp"
@@ -59,15 +58,19 @@ struct PlanInput {
   std::optional<std::string> event_time;  ///< the source's event time column
 };
 
+struct PlannedTable {
+  TablePlan plan;                   ///< can run if there are no errors
+  std::vector<base::Error> errors;  ///< all that are wrong, each with its place in the file
+  bool has_columns = false;         ///< `plan.output` is what the table would store, errors or not
+};
+
 /// Prepares `table`: checks its expectations and SQL, in all their places, and finds its columns.
 /// `worker` must have the table function `batch` over `relations`.
-/// Errors  all that are wrong with the table, each with its place in the pipeline file.
-std::variant<TablePlan, std::vector<base::Error>> plan_table(const config::Table& table,
-                                                             const PlanInput& input,
-                                                             sql::Instance& worker,
-                                                             BatchRelations& relations);
+PlannedTable plan_table(const config::Table& table, const PlanInput& input, sql::Instance& worker,
+                        BatchRelations& relations);
 
-/// An error of SQL with its place in the pipeline file instead of its byte.
+/// An error of SQL with its place in the pipeline file instead of its byte. Without a byte it is
+/// the first name that the message quotes and the SQL has; without one, the SQL's start.
 base::Error placed(const base::Error& error, const config::SqlText& text);
 
 }  // namespace millrace::flow
