@@ -31,6 +31,11 @@ std::string with_prefix(const std::string& endpoint, const std::string& prefix) 
   return endpoint.substr(0, host + 3) + prefix + endpoint.substr(host + 3);
 }
 
+/// S3 answers long operations with 200 before it knows how they end.
+bool is_late_error(const Call& call, const http::Response& answer) {
+  return call.service.id == "s3" && call.request.method == "POST" && is_error_document(answer.body);
+}
+
 }  // namespace
 
 /// What one attempt brought.
@@ -82,10 +87,10 @@ Result<Client::Attempt> Client::attempt(const Call& call, const std::stop_token&
                                  .deadline = call.deadline,
                                  .body_bytes_max = call.body_bytes_max},
                                 stop);
-  if (made.answer &&
-      (made.answer->status >= 300 || (call.service.id == "s3" && call.request.method == "POST" &&
-                                      is_error_document(made.answer->body)))) {
+  if (made.answer && made.answer->status >= 300) made.refused = service_error(*made.answer);
+  if (made.answer && !made.refused && is_late_error(call, *made.answer)) {
     made.refused = service_error(*made.answer);
+    made.refused->status = 500;
   }
   return made;
 }

@@ -87,6 +87,14 @@ std::optional<std::string> Profiles::value(const std::string& profile,
   return found == nullptr ? std::nullopt : optional_text(aws_profile_property_get_value(found));
 }
 
+std::optional<std::string> Profiles::value_below(const std::string& profile,
+                                                 const std::string& property,
+                                                 const std::string& below) const {
+  const auto* found = state_->property(profile, property);
+  if (found == nullptr) return std::nullopt;
+  return optional_text(aws_profile_property_get_sub_property(found, text_of(below).get()));
+}
+
 std::optional<std::string> Profiles::service_value(const std::string& profile,
                                                    const std::string& service,
                                                    const std::string& property) const {

@@ -28,6 +28,9 @@ class Profiles {
 
   bool has(const std::string& profile) const;
   std::optional<std::string> value(const std::string& profile, const std::string& property) const;
+  /// A property below another: `addressing_style` below `s3`.
+  std::optional<std::string> value_below(const std::string& profile, const std::string& property,
+                                         const std::string& below) const;
   /// What the `services` section that `profile` names says of `service`.
   std::optional<std::string> service_value(const std::string& profile, const std::string& service,
                                            const std::string& property) const;
