@@ -155,9 +155,26 @@ Result<void> check_chart(sql::Connection& connection, const config::Report& repo
   return {};
 }
 
-Result<void> check_report(sql::Connection& connection, const config::Report& report) {
+// A table that is nowhere is named by us: DuckDB would offer one of its own instead.
+Error unprepared(const Error& error, const config::Report& report,
+                 const std::vector<std::string>& names, const TableSchemas& known) {
+  std::vector<std::string> all;
+  for (const auto& [name, schema] : known) all.push_back(name);
+  for (const auto& name : names) {
+    const bool is_known = std::ranges::any_of(
+        all, [&](const auto& other) { return base::equal_ignoring_case(name, other); });
+    if (is_known || error.message.find("does not exist") == std::string::npos) continue;
+    const auto message =
+        fmt::format("there is no table '{}'{}", name, base::did_you_mean(name, all));
+    return flow::placed({Code::Invalid, message}, report.sql);
+  }
+  return flow::placed(error, report.sql);
+}
+
+Result<void> check_report(sql::Connection& connection, const config::Report& report,
+                          const std::vector<std::string>& names, const TableSchemas& known) {
   auto statement = connection.prepare(report.sql.text);
-  if (!statement) return flow::placed(statement.error(), report.sql);
+  if (!statement) return unprepared(statement.error(), report, names, known);
   if (statement->kind() != sql::StatementKind::Select) {
     return Error{Code::Invalid, "a report is one SELECT", report.sql.place.text()};
   }
@@ -206,9 +223,9 @@ std::vector<Error> check_reports(const config::Pipeline& pipeline, const TableSc
     }
   }
   for (const auto& report : pipeline.reports) {
-    const auto names = connection->table_names(report.sql.text);
-    if (names && reads_gap(*names, known, gaps)) continue;
-    if (auto checked = check_report(*connection, report); !checked) {
+    const auto names = connection->table_names(report.sql.text).value_or({});
+    if (reads_gap(names, known, gaps)) continue;
+    if (auto checked = check_report(*connection, report, names, known); !checked) {
       errors.push_back(checked.error());
     }
   }
