@@ -44,6 +44,10 @@ Result<void> write_pipeline_record(os::Disk& disk, const os::Path& data,
 
 Result<os::FileLock> take_data_folder(os::Disk& disk, const os::Path& data) {
   TRY(os::make_directories_durably(disk, data));
+  // A life that was killed may have left folders in it that are not yet synced. The data folder's
+  // own name lies where we may not look.
+  TRY(disk.sync_directory(data));
+  (void)disk.sync_directory(data.parent_path()).has_value();
   return os::FileLock::take(data / "lock");
 }
 

@@ -31,11 +31,16 @@ class MemorySource final : public source::Source {
     is_held_ = is_held;
     changed_.notify_all();
   }
+  /// From now on what was released is gone at once.
+  void forget_released() { forgets_ = true; }
   void become(std::string incarnation) { incarnation_ = std::move(incarnation); }
 
   const std::string& incarnation() const override { return incarnation_; }
   int shard_count() const override { return static_cast<int>(shards_.size()); }
-  base::Offset oldest(base::ShardId) const override { return base::Offset(0); }
+  base::Offset oldest(base::ShardId shard) const override {
+    std::lock_guard lock(mutex_);
+    return oldest_of(shard);
+  }
   base::Offset end(base::ShardId shard) const override {
     std::lock_guard lock(mutex_);
     return base::Offset(static_cast<std::int64_t>(at(shard).size()));
@@ -43,6 +48,7 @@ class MemorySource final : public source::Source {
   base::Result<base::RecordBatch> read(base::ShardId shard, base::Offset from,
                                        std::uint64_t) override {
     std::lock_guard lock(mutex_);
+    if (from < oldest_of(shard)) return base::Error{base::Code::Exhausted, "no longer retained"};
     base::RecordBatch batch{shard, {}, from, {}};
     if (is_held_) return batch;
     const auto& records = at(shard);
@@ -79,6 +85,11 @@ class MemorySource final : public source::Source {
   const std::vector<std::shared_ptr<const std::string>>& at(base::ShardId shard) const {
     return shards_[static_cast<std::size_t>(shard.value())];
   }
+  base::Offset oldest_of(base::ShardId shard) const {
+    if (!forgets_ || released.empty()) return base::Offset(0);
+    return released[static_cast<std::size_t>(shard.value())];
+  }
+  bool forgets_ = false;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::string incarnation_ = "one";
@@ -183,10 +194,13 @@ class WorkerBench {
       }
     }
   }
-  lake::Tools tools() { return {disk, *engine, clock, random, {log, metrics}}; }
+  lake::Tools tools() {
+    return {other_disk ? *other_disk : disk, *engine, clock, random, {log, metrics}};
+  }
 
   os::TestFolder folder;
   os::RealDisk disk;
+  os::Disk* other_disk = nullptr;  // in its place
   base::SystemClock clock;
   base::Random random{7};
   base::EventLog log = base::EventLog::silent();
