@@ -246,6 +246,12 @@ TEST_F(CredentialsTest, AreMissedWithAWordOnHowToGiveThem) {
 /// A source whose keys are numbered and last an hour.
 class RefreshTest : public testing::Test {
  protected:
+  AwsBench bench_;
+  std::atomic<int> fetched_ = 0;
+  bool fails_ = false;
+  std::latch* arrived_ = nullptr;
+  std::latch* may_go_ = nullptr;
+
   CredentialProvider provider_{{"a test",
                                 [this](const std::stop_token&) -> base::Result<Credentials> {
                                   if (arrived_ != nullptr) arrived_->count_down();
@@ -261,12 +267,6 @@ class RefreshTest : public testing::Test {
     const auto found = provider_.get();
     return found ? found->access_key_id : found.error().text();
   }
-
-  AwsBench bench_;
-  std::atomic<int> fetched_ = 0;
-  bool fails_ = false;
-  std::latch* arrived_ = nullptr;
-  std::latch* may_go_ = nullptr;
 };
 
 TEST_F(RefreshTest, HappensBeforeTheyExpire) {

@@ -31,14 +31,17 @@ std::string path_of(const Environment& environment, const char* variable, const 
 }
 
 Result<Collection> read_file(const std::string& path, aws_profile_source_type type) {
-  constexpr std::uintmax_t kBytesMax = 1U << 20;
+  constexpr std::size_t kBytesMax = 1U << 20;
   std::error_code failed;
-  const auto size = path.empty() ? 0 : std::filesystem::file_size(path, failed);
-  if (path.empty() || failed == std::errc::no_such_file_or_directory) return Collection();
-  if (failed || size > kBytesMax) return Error{Code::Invalid, "cannot be read", path};
+  if (path.empty() || !std::filesystem::exists(path, failed)) return Collection();
   std::ifstream file(path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(file)), {});
-  if (!file && !file.eof()) return Error{Code::Invalid, "cannot be read", path};
+  std::string bytes(kBytesMax + 1, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  if (!file.is_open() || file.bad() || std::filesystem::is_directory(path, failed)) {
+    return Error{Code::Invalid, "cannot be read", path};
+  }
+  if (bytes.size() > kBytesMax) return Error{Code::Invalid, "is larger than 1 MiB", path};
   const auto buffer = aws_byte_buf_from_array(bytes.data(), bytes.size());
   Collection collection(aws_profile_collection_new_from_buffer(library(), &buffer, type));
   if (!collection) return Error{Code::Invalid, "is no file of AWS profiles", path};

@@ -33,8 +33,7 @@ class MultipartUpload {
     id_ = TRY(begin(stop));
     auto sent = send_parts(stop);
     if (sent) sent = complete(stop);
-    // Parts that nobody gives up are paid for, so this does not end with the caller's token.
-    if (!sent && sent.error().code != Code::Unknown) (void)give_up().has_value();
+    if (!sent && sent.error().code != Code::Unknown) give_up();
     return sent;
   }
 
@@ -53,20 +52,19 @@ class MultipartUpload {
   }
 
   Result<void> send_parts(const std::stop_token& stop) {
-    std::stop_source failed;
-    const std::stop_callback follow(stop, [&] { failed.request_stop(); });
     std::atomic<std::size_t> next = 0;
+    std::atomic<bool> has_failed = false;
     std::mutex mutex;
     Result<void> outcome;  // Guarded by mutex: the first error
     const auto work = [&] {
-      while (!failed.stop_requested()) {
+      while (!has_failed && !stop.stop_requested()) {
         const auto index = next.fetch_add(1);
         if (index >= etags_.size()) return;
-        auto sent = send_part(index, failed.get_token());
+        auto sent = send_part(index, stop);
         if (sent) continue;
         const std::lock_guard lock(mutex);
         if (outcome) outcome = std::move(sent);
-        failed.request_stop();
+        has_failed = true;  // parts that are under way end by themselves
       }
     };
     {
@@ -116,9 +114,13 @@ class MultipartUpload {
     return s3_.refused(*error, "complete", key_);
   }
 
-  Result<void> give_up() {
-    (void)TRY(s3_.ask(s3_.call_of("DELETE", key_, query()), {}));
-    return {};
+  /// Parts that stay are paid for: it does not end with the caller's token, and asks again until
+  /// the upload is gone, as a part that was under way may come in behind the first request.
+  void give_up() {
+    for (int i = 0; i < 3; ++i) {
+      const auto outcome = s3_.ask(s3_.call_of("DELETE", key_, query()), {});
+      if (!outcome || std::holds_alternative<ServiceError>(*outcome)) return;
+    }
   }
 
   S3& s3_;

@@ -86,6 +86,11 @@ TEST_F(SettingsTest, RefusesAFileThatCannotBeRead) {
   EXPECT_EQ(folder.error().place, bench_.folder.path().string());
 }
 
+TEST_F(SettingsTest, ReadsNothingFromTheNullDevice) {
+  bench_.environment["AWS_CONFIG_FILE"] = "/dev/null";
+  EXPECT_EQ(read().profile, "default");
+}
+
 TEST_F(SettingsTest, FindsTheFilesInTheHomeFolder) {
   bench_.environment.erase("AWS_CONFIG_FILE");
   bench_.environment.erase("AWS_SHARED_CREDENTIALS_FILE");

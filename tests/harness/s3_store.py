@@ -1,0 +1,89 @@
+"""An S3 server on the loopback for tests. VERSITYGW=FILE is one that checks signatures and honours conditional writes among
+racing writers; without it stands moto, in its mode that checks signatures of known keys."""
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import boto3
+from botocore.config import Config
+
+REGION = "us-east-1"
+START_SECONDS_MAX = 60
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class S3Store:
+    """`url`, `access_key`, `secret_key` of a running server whose data is in `folder`."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.address}"
+        self.binary = os.environ.get("VERSITYGW")
+        self.access_key, self.secret_key = "AKIDMILLRACETEST", "secretsecretsecret"
+        self.process = self.start_versitygw() if self.binary else self.start_moto()
+        self.await_start()
+        if not self.binary:
+            self.make_moto_key()
+
+    @property
+    def name(self):
+        return "versitygw" if self.binary else "moto"
+
+    def start_versitygw(self):
+        for name in ("data", "iam", "meta"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
+        command = [self.binary, "--port", self.address, "--iam-dir", str(self.folder.resolve() / "iam"), "--quiet", "posix",
+                   "--sidecar", str(self.folder.resolve() / "meta"), str(self.folder.resolve() / "data")]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("wb"))
+
+    def start_moto(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        host, port = self.address.split(":")
+        server = pathlib.Path(sys.executable).parent / "moto_server"
+        environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "3"}
+        return subprocess.Popen([server, "-H", host, "-p", port], env=environment, stdout=subprocess.DEVNULL,
+                                stderr=(self.folder / "log").open("wb"))
+
+    def await_start(self):
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                socket.create_connection(tuple(self.address.split(":")), timeout=1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.name} did not start:\n{(self.folder / 'log').read_text()[-2000:]}") from None
+                time.sleep(0.1)
+
+    def make_moto_key(self):
+        iam = boto3.client("iam", endpoint_url=self.url, region_name=REGION, aws_access_key_id="any", aws_secret_access_key="any")
+        iam.create_user(UserName="millrace")
+        key = iam.create_access_key(UserName="millrace")["AccessKey"]
+        self.access_key, self.secret_key = key["AccessKeyId"], key["SecretAccessKey"]
+        policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+        iam.put_user_policy(UserName="millrace", PolicyName="all", PolicyDocument=policy)
+
+    def environment(self, url=None):
+        """For a program that is to use the store, or a proxy of it."""
+        return {"AWS_ENDPOINT_URL_S3": url or self.url, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": self.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.secret_key, "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "no_proxy": "127.0.0.1"}
+
+    def boto3(self):
+        return boto3.client("s3", endpoint_url=self.url, region_name=REGION, aws_access_key_id=self.access_key,
+                            aws_secret_access_key=self.secret_key,
+                            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}))
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(20)
