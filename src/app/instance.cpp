@@ -95,7 +95,7 @@ Result<void> Instance::Parts::open_engines() {
   TRY(os::remove_all(world.disk, scratch));
   TRY(world.disk.make_directories(scratch));
   const auto cores = static_cast<int>(os::core_count());
-  worker_engine = TRY(sql::Instance::open({.threads = cores,
+  worker_engine = TRY(sql::Instance::open({.threads = 1,
                                            .memory_bytes_max = options.memory.worker_engine,
                                            .scratch = scratch / "worker",
                                            .time_zone = pipeline.timezone}));

@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "sql/error.hpp"
+#include "sql/local_time.hpp"
 
 namespace millrace::sql {
 namespace {
@@ -58,6 +59,7 @@ Result<std::unique_ptr<Instance>> Instance::open(const InstanceOptions& options)
   }
   std::unique_ptr<Instance> instance(new Instance(handle));
   auto connection = TRY(instance->connect());
+  TRY(add_local_time(connection.handle()));
   for (const auto& setting : settings_of(options)) {
     TRY(connection.run(setting).context("setting up DuckDB"));
   }
