@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
+#include <cstring>
 #include <limits>
 
 #include "base/text.hpp"
@@ -21,12 +23,12 @@ constexpr std::size_t kInlineBytesMax = sizeof(duckdb_string_t{}.value.inlined.i
 
 }  // namespace
 
-CellWriter::CellWriter(const config::ColumnType& type)
-    : type_(type), type_text_(sql_type(type).text()) {
+CellWriter::CellWriter(const config::ColumnType& type, const std::string_view& record)
+    : type_(type), record_(&record), type_text_(sql_type(type).text()) {
   if (type.kind == Kind::Decimal) {
     storage_ = duckdb_decimal_internal_type(sql_type(type).handle());
   }
-  for (const auto& field : type.fields) children_.emplace_back(field.type);
+  for (const auto& field : type.fields) children_.emplace_back(field.type, record);
 }
 
 void CellWriter::open(sql::Vector vector) {
@@ -132,14 +134,26 @@ Fit CellWriter::put_text(std::size_t row, std::string_view text) {
   }
 }
 
+// As a number, for the text may be of another string.
+bool CellWriter::is_in_record(std::string_view text) const {
+  const auto first = std::bit_cast<std::uintptr_t>(record_->data());
+  const auto at = std::bit_cast<std::uintptr_t>(text.data());
+  return at >= first && at - first < record_->size();
+}
+
 Fit CellWriter::put_varchar(std::size_t row, std::string_view text) {
-  if (text.size() > kInlineBytesMax) {
+  duckdb_string_t value{};
+  if (text.size() <= kInlineBytesMax) {
+    value.value.inlined.length = static_cast<std::uint32_t>(text.size());
+    std::ranges::copy(text, value.value.inlined.inlined);
+  } else if (is_in_record(text)) {
+    value.value.pointer.length = static_cast<std::uint32_t>(text.size());
+    std::memcpy(value.value.pointer.prefix, text.data(), sizeof value.value.pointer.prefix);
+    value.value.pointer.ptr = const_cast<char*>(text.data());
+  } else {
     vector_.set_text(row, text);
     return std::nullopt;
   }
-  duckdb_string_t value{};
-  value.value.inlined.length = static_cast<std::uint32_t>(text.size());
-  std::ranges::copy(text, value.value.inlined.inlined);
   static_cast<duckdb_string_t*>(data_)[row] = value;
   return std::nullopt;
 }

@@ -22,7 +22,9 @@ using Fit = std::optional<Misfit>;
 /// Writes one column of a chunk, row by row. Knows the memory of the vector it writes to.
 class CellWriter {
  public:
-  explicit CellWriter(const config::ColumnType& type);
+  /// `record` is the bytes of the record at hand, which live as long as the chunk: texts within
+  /// them are not copied.
+  CellWriter(const config::ColumnType& type, const std::string_view& record);
 
   /// Points the writer at a vector with room for a chunk's rows.
   void open(sql::Vector vector);
@@ -52,7 +54,10 @@ class CellWriter {
   Fit put_decimal(std::size_t row, std::string_view text);
   Fit put_floating(std::size_t row, std::string_view text);
 
+  bool is_in_record(std::string_view text) const;
+
   config::ColumnType type_;
+  const std::string_view* record_;
   std::string type_text_;
   duckdb_type storage_ = DUCKDB_TYPE_INVALID;  // of a DECIMAL
   sql::Vector vector_{nullptr};

@@ -13,6 +13,12 @@ using Kind = config::ColumnType::Kind;
 
 constexpr const char* kExtra = "_extra";
 
+/// Texts of the chunk lie in the batch's memory.
+struct HeldChunk {
+  sql::Chunk chunk;
+  std::shared_ptr<const void> owner;
+};
+
 config::ColumnType plain(Kind kind) {
   return {.kind = kind};
 }
@@ -66,12 +72,12 @@ class Decoder::State {
     for (std::size_t i = 0; i < options_.schema.size(); ++i) {
       const auto& column = options_.schema[i];
       columns_.push_back({column.name, sql_type(column.type)});
-      cells_.emplace_back(column.type);
+      cells_.emplace_back(column.type, record_);
       if (column.name == options_.event_time) event_time_ = i;
     }
     if (options_.unknown_fields == config::UnknownFields::Keep) {
       columns_.push_back({kExtra, sql::Type::json()});
-      cells_.emplace_back(plain(Kind::Json));
+      cells_.emplace_back(plain(Kind::Json), record_);
     }
     shard_column_ = columns_.size();
     columns_.push_back({"_shard", sql::Type(DUCKDB_TYPE_INTEGER)});
@@ -101,9 +107,9 @@ class Decoder::State {
       offsets_[row] = record.offset.value();
       received_[row] = record.received_at.time_since_epoch().count();
       decoded.record_of_row.push_back(static_cast<std::uint32_t>(index));
-      if (++row == sql::kChunkRows) finish(decoded, chunk, row);
+      if (++row == sql::kChunkRows) finish(decoded, batch, chunk, row);
     }
-    if (row > 0) finish(decoded, chunk, row);
+    if (row > 0) finish(decoded, batch, chunk, row);
     return decoded;
   }
 
@@ -115,14 +121,17 @@ class Decoder::State {
     received_ = chunk.column(shard_column_ + 2).data<std::int64_t>();
   }
 
-  static void finish(Decoded& decoded, std::optional<sql::Chunk>& chunk, std::size_t& row) {
+  static void finish(Decoded& decoded, const base::RecordBatch& batch,
+                     std::optional<sql::Chunk>& chunk, std::size_t& row) {
     chunk->set_row_count(row);
-    decoded.chunks.push_back(std::make_shared<const sql::Chunk>(std::move(*chunk)));
+    const auto held = std::make_shared<const HeldChunk>(std::move(*chunk), batch.owner);
+    decoded.chunks.emplace_back(held, &held->chunk);
     chunk.reset();
     row = 0;
   }
 
   Fit read(const base::Record& record, std::size_t row) {
+    record_ = record.bytes;
     if (auto misfit = reader_->read(record.bytes, row, cells_)) return misfit;
     if (!event_time_) return std::nullopt;
     const auto vector = cells_[*event_time_].vector();
@@ -141,6 +150,7 @@ class Decoder::State {
   const DecoderOptions options_;
   std::unique_ptr<RowReader> reader_;
   std::vector<sql::Column> columns_;
+  std::string_view record_;  // at hand; the cells look at it
   std::vector<CellWriter> cells_;
   std::optional<std::size_t> event_time_;
   std::size_t shard_column_ = 0;

@@ -33,7 +33,9 @@ struct BadRecord {
 };
 
 struct Decoded {
-  std::vector<std::shared_ptr<const sql::Chunk>> chunks;  ///< full but for the last
+  /// Full but for the last. Long texts lie in the batch's memory, which a chunk keeps; what is made
+  /// from it by reference does not.
+  std::vector<std::shared_ptr<const sql::Chunk>> chunks;
   std::vector<std::uint32_t> record_of_row;  ///< over all chunks: index in the batch's records
   std::vector<BadRecord> bad;                ///< in the order of the records
 };
