@@ -90,23 +90,25 @@ Result<std::vector<PartitionValues>> partitions_of(sql::Connection& connection,
                                                    const Metadata& metadata,
                                                    const std::string& relation) {
   if (metadata.partition_columns.empty()) return std::vector<PartitionValues>{{}};
-  std::vector<std::string> columns;
+  std::vector<std::string> names, texts;
   for (const auto& name : metadata.partition_columns) {
     const auto column = std::ranges::find(metadata.schema, name, &sql::Column::name);
     CHECK(column != metadata.schema.end());
+    names.push_back(base::sql_name(name));
     // A time is written as Delta wants it, whatever zone this connection shows times in.
-    columns.push_back(column->type.id() == DUCKDB_TYPE_TIMESTAMP_TZ
-                          ? fmt::format("strftime({} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
-                                        base::sql_name(name))
-                          : fmt::format("nullif(CAST({} AS VARCHAR), '')", base::sql_name(name)));
+    texts.push_back(
+        column->type.id() == DUCKDB_TYPE_TIMESTAMP_TZ
+            ? fmt::format("strftime({} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')", names.back())
+            : fmt::format("nullif(CAST({} AS VARCHAR), '')", names.back()));
   }
   auto rows = TRY(connection.query(
-      fmt::format("SELECT DISTINCT {} FROM {} ORDER BY ALL", base::join(columns, ", "), relation)));
+      fmt::format("SELECT DISTINCT {} FROM (SELECT DISTINCT {} FROM {}) ORDER BY ALL",
+                  base::join(texts, ", "), base::join(names, ", "), relation)));
   std::vector<PartitionValues> found;
   while (auto chunk = TRY(rows.next())) {
     for (std::size_t row = 0; row < chunk->row_count(); ++row) {
       PartitionValues values;
-      for (std::size_t i = 0; i < columns.size(); ++i) {
+      for (std::size_t i = 0; i < texts.size(); ++i) {
         const auto vector = chunk->column(i);
         values[metadata.partition_columns[i]] =
             vector.is_null(row) ? std::nullopt : std::optional(std::string(vector.text(row)));

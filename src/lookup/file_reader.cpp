@@ -23,7 +23,11 @@ std::string reader_of(const config::Lookup& lookup, const std::string& types) {
   };
   switch (lookup.format) {
     case LookupFormat::Csv:
-      return fmt::format("read_csv({}, header = true, strict_mode = true{})", path, with("types"));
+      // The quote is given: DuckDB would look for it in the first rows only, and a quoted text may
+      // come later.
+      return fmt::format(
+          R"(read_csv({}, header = true, strict_mode = true, quote = '"', escape = '"'{}))", path,
+          with("types"));
     case LookupFormat::Parquet:
       return fmt::format("read_parquet({})", path);
     case LookupFormat::Json:

@@ -102,6 +102,15 @@ TEST_F(LookupTest, FindsRowsByText) {
       R"({"id":"long key of more than twelve bytes","name":"Bea"} {"id":"c","name":null} null )");
 }
 
+TEST_F(LookupTest, ReadsAQuotedTextThatComesLate) {
+  std::string text = "id,name\n";
+  for (int i = 0; i < 30'000; ++i) text += "k" + std::to_string(i) + ",n\n";
+  write("x.csv", text + "late,\"Smith, \"\"J\"\"\"\n");
+  const auto lookup = open(options("x.csv")).value();
+  EXPECT_EQ(found(*lookup->index(), "VARCHAR", "('late')"),
+            R"({"id":"late","name":"Smith, \"J\""} )");
+}
+
 TEST_F(LookupTest, FindsRowsByNumbersDatesAndMoments) {
   write("x.csv", "id,v\n7,a\n-1,b\n");
   for (const char* type : {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}) {
