@@ -140,15 +140,21 @@ void Index::gather(sql::Vector keys, std::size_t count, sql::Vector out) const {
 }
 
 // A large index is not in the processor's caches: all its slots are asked for at once, then all the
-// keys, and not one after the other.
+// keys, then all their texts, and not one after the other.
 void Index::prefetch(const std::vector<std::uint64_t>& hashes) const {
   const std::size_t mask = slots_.size() - 1;
   for (const auto hash : hashes) __builtin_prefetch(&slots_[hash & mask]);
   const auto* keys = rows_.view().field(key_field_).data<char>();
   const std::size_t stride = key_width_ == 0 ? sizeof(duckdb_string_t) : key_width_;
+  const auto key_of = [&](std::uint64_t hash) {
+    const auto row = slots_[hash & mask].row;
+    return keys + (row == 0 ? 0 : row - 1) * stride;
+  };
+  for (const auto hash : hashes) __builtin_prefetch(key_of(hash));
+  if (key_width_ != 0) return;
   for (const auto hash : hashes) {
-    __builtin_prefetch(keys +
-                       (slots_[hash & mask].row == 0 ? 0 : slots_[hash & mask].row - 1) * stride);
+    const auto* key = reinterpret_cast<const duckdb_string_t*>(key_of(hash));
+    __builtin_prefetch(sql::Vector::text_of(*key).data());
   }
 }
 
