@@ -1,6 +1,6 @@
 // Sends orders by schedule and measures how long each takes until a query shows it; prints JSON:
 //
-//     visible_client --port 8080 --rate 1000 --seconds 30 [--records 1] [--connections 16]
+//     visible_client --port 8080 --rate 1000 --seconds 30 [--records 1] [--connections 64]
 //
 // A latency counts from the moment a record was due, however late it was sent, to the arrival of
 // the answer of the first query that has it.
@@ -28,14 +28,14 @@ using Moment = SteadyClock::time_point;
 using Json = nlohmann::json;
 
 // A query that never rests would take the processor from what it measures.
-constexpr auto kBetweenQueries = 2ms;
+constexpr auto kBetweenQueries = 5ms;
 
 struct Wanted {
   std::uint16_t port = 8080;
   double rate = 1000;
   double seconds = 30;
   std::uint64_t records = 1;
-  int connections = 16;
+  int connections = 64;
 };
 
 /// A body that was acknowledged.
