@@ -10,7 +10,7 @@
 #include "batch/jobs.hpp"
 #include "flow/cut_board.hpp"
 #include "flow/query.hpp"
-#include "log/stream.hpp"
+#include "log/stream_set.hpp"
 #include "os/process.hpp"
 #include "serve/api.hpp"
 #include "source/files_source.hpp"
@@ -38,16 +38,13 @@ class WorkerState final : public batch::StreamState {
   flow::Worker& worker_;
 };
 
-Result<std::unique_ptr<log::Stream>> open_stream(const config::Source& source,
-                                                 const InstanceOptions& options, World& world) {
+log::StreamOptions options_of(const config::Source& source, const InstanceOptions& options) {
   const auto& settings = std::get<config::LogSource>(source.from);
-  return log::Stream::open(options.data / "log" / source.name,
-                           {.name = source.name,
-                            .shards = settings.shards,
-                            .retention_time = settings.retention_time,
-                            .retention_bytes = settings.retention_bytes,
-                            .queue_bytes_max = options.memory.log_queue},
-                           {world.disk, world.clock, world.random, world.telemetry()});
+  return {.name = source.name,
+          .shards = settings.shards,
+          .retention_time = settings.retention_time,
+          .retention_bytes = settings.retention_bytes,
+          .queue_bytes_max = options.memory.log_queue};
 }
 
 }  // namespace
@@ -64,7 +61,7 @@ struct Instance::Parts {
 
   std::unique_ptr<sql::Instance> worker_engine;
   std::unique_ptr<sql::Instance> job_engine;
-  std::map<std::string, std::unique_ptr<log::Stream>> streams;
+  std::unique_ptr<log::StreamSet> streams;
   std::map<std::string, std::unique_ptr<source::Source>> sources;
   std::unique_ptr<Lookups> lookups;
   flow::CutBoard board;
@@ -107,9 +104,13 @@ Result<void> Instance::Parts::open_engines() {
 }
 
 Result<void> Instance::Parts::open_sources() {
+  streams = TRY(log::StreamSet::open({.folder = options.data / "log",
+                                      .made = {.retention_time = std::chrono::hours(24),
+                                               .queue_bytes_max = options.memory.log_queue}},
+                                     {world.disk, world.clock, world.random, world.telemetry()}));
   for (const auto& source : pipeline.sources) {
     if (std::holds_alternative<config::LogSource>(source.from)) {
-      auto& stream = streams[source.name] = TRY(open_stream(source, options, world));
+      const auto stream = TRY(streams->add(options_of(source, options)));
       sources[source.name] = source::make_log_source(*stream);
     } else {
       sources[source.name] = TRY(
@@ -117,6 +118,7 @@ Result<void> Instance::Parts::open_sources() {
                                     {world.disk, world.clock, world.random, world.telemetry()}));
     }
   }
+  TRY(streams->add_made());
   lookups = std::make_unique<Lookups>(pipeline, *job_engine, world);
   if (!lookups->errors().empty()) return lookups->errors().front();
   lookups->start_refreshing();
@@ -166,7 +168,10 @@ Result<void> Instance::Parts::open_api() {
                         .unready = [this] { return unready(); },
                         .clock = world.clock,
                         .telemetry = world.telemetry()};
-  for (const auto& [name, stream] : streams) parts.streams[name] = stream.get();
+  for (const auto& source : pipeline.sources) {
+    if (!std::holds_alternative<config::LogSource>(source.from)) continue;
+    parts.streams[source.name] = streams->find(source.name).get();
+  }
   api = std::make_unique<serve::Api>(std::move(parts));
   return {};
 }
@@ -233,7 +238,7 @@ const http::Router& Instance::router() const {
 Result<void> Instance::stop() {
   parts_->jobs->stop();
   const auto stopped = parts_->worker->stop(flow::Worker::Commit::Yes);
-  for (const auto& [name, stream] : parts_->streams) stream->close();
+  parts_->streams->close();
   return stopped;
 }
 

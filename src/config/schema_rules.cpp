@@ -33,7 +33,8 @@ std::vector<SectionRule> source_rules() {
        {{"from", Words, "log|files", true, "",
          "`log`: the embedded stream, written over HTTP. `files`: the files of a folder."},
         {"shards", Integer, "1..256", false, "1",
-         "log: how many parts the stream is split into. It can grow, not shrink."},
+         "log: how many parts the stream is split into. Another number reshards the stream at the "
+         "next start."},
         {"partition_key", Text, "", false, "",
          "log: the column whose value chooses the shard; records of one value keep their order."},
         {"retention", Object, "retention", false, "",

@@ -56,9 +56,11 @@ Result<std::optional<MicroBatch>> LaneReader::read(Lane& lane,
                                                    std::uint64_t bytes_max) const {
   MicroBatch batch{.source = source.name, .incarnation = lane.incarnation};
   const auto column = event_column(decoder, source);
+  const auto shard_count =
+      from.size() - static_cast<std::size_t>(std::ranges::count(from, kNotNow));
   for (std::size_t i = 0; i < lane.shards.size(); ++i) {
-    auto records =
-        TRY(lane.stream->read(lane.shards[i].id, from[i], bytes_max / lane.shards.size()));
+    if (from[i] == kNotNow) continue;
+    auto records = TRY(lane.stream->read(lane.shards[i].id, from[i], bytes_max / shard_count));
     if (records.next == from[i]) continue;
     lane.shards[i].record_at = clock.steady_now();
     auto decoded = decoder.decode(records);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -18,6 +19,7 @@ struct Lane {
   struct Shard {
     base::ShardId id;              // negative for a replay
     base::SteadyTime record_at{};  // when the last record came
+    bool is_finished = false;      // closed, and read to its end by all tables that run
   };
 
   source::Source* stream = nullptr;
@@ -27,9 +29,12 @@ struct Lane {
   std::vector<std::size_t> tables;  // that read it, parents first
 
   bool is_idle(std::size_t shard, base::SteadyTime now) const {
-    return now - shards[shard].record_at >= std::chrono::minutes(1);
+    return shards[shard].is_finished || now - shards[shard].record_at >= std::chrono::minutes(1);
   }
 };
+
+/// For a shard that is not to be read now.
+inline constexpr base::Offset kNotNow{INT64_MAX};
 
 /// Makes micro-batches of what lanes of one source hold.
 struct LaneReader {
@@ -37,7 +42,8 @@ struct LaneReader {
   decode::Decoder& decoder;
   const base::Clock& clock;
 
-  /// Reads what is there of each shard from `from` on, up to `bytes_max` in all, and decodes it.
+  /// Reads what is there of each shard from `from` on (unless that is `kNotNow`), up to `bytes_max`
+  /// in all, and decodes it.
   /// Shape   none if nothing is there.
   /// Errors  as `Source::read`.
   base::Result<std::optional<MicroBatch>> read(Lane& lane, const std::vector<base::Offset>& from,

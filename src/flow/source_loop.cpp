@@ -84,6 +84,7 @@ Result<void> SourceLoop::run(const std::stop_token& stopping) {
 }
 
 Result<void> SourceLoop::step(const std::stop_token& stopping) {
+  add_new_shards();
   take_messages();
   seal_due();
   bool has_read = false;
@@ -97,6 +98,22 @@ Result<void> SourceLoop::step(const std::stop_token& stopping) {
   is_dirty_ = has_read;
   if (!has_read) wait(stopping);
   return {};
+}
+
+// A stream that is resharded has more shards from one moment to the next.
+void SourceLoop::add_new_shards() {
+  auto& lane = lanes_.front();
+  const auto count = static_cast<std::size_t>(parts_.stream->shard_count());
+  if (lane.shards.size() >= count) return;
+  while (lane.shards.size() < count) {
+    const base::ShardId shard(static_cast<std::int64_t>(lane.shards.size()));
+    for (const auto& table : parts_.tables) {
+      table->resume(table->app_id(parts_.source->name, lane.incarnation, shard.value()),
+                    parts_.stream->oldest(shard), std::nullopt);
+    }
+    lane.shards.push_back({shard, parts_.tools->clock.steady_now()});
+  }
+  publish_status();
 }
 
 // Takes over what other threads left for us.
@@ -246,24 +263,39 @@ bool SourceLoop::is_full() const {
   return bytes >= parts_.options.hot_bytes_max;
 }
 
-Result<bool> SourceLoop::read_lane(Lane& lane, const std::stop_token& stopping) {
-  std::vector<base::Offset> from;
-  for (const auto& shard : lane.shards) {
-    std::int64_t smallest = INT64_MAX;
+// How far all tables that run have read each shard of a lane; `kNotNow` for shards that are
+// finished, or whose parents are not. None: no table runs.
+std::optional<std::vector<base::Offset>> SourceLoop::read_from(Lane& lane) const {
+  const bool has_table = std::ranges::any_of(
+      lane.tables, [&](std::size_t i) { return parts_.tables[i]->halted().empty(); });
+  if (!has_table) return std::nullopt;
+  std::vector<base::Offset> from(lane.shards.size(), kNotNow);
+  for (std::size_t s = 0; s < lane.shards.size(); ++s) {
+    auto& shard = lane.shards[s];
+    if (shard.is_finished) continue;
+    const bool has_to_wait = std::ranges::any_of(lane.stream->parents(shard.id), [&](auto parent) {
+      return !lane.shards[static_cast<std::size_t>(parent.value())].is_finished;
+    });
+    if (has_to_wait) continue;
+    const bool is_closed = lane.stream->is_closed(shard.id);  // so its end is the last one
     for (const auto i : lane.tables) {
       const auto& table = *parts_.tables[i];
       if (!table.halted().empty()) continue;
-      smallest = std::min(
-          smallest,
-          table.progress(table.app_id(parts_.source->name, lane.incarnation, shard.id.value()))
-              .next);
+      const auto id = table.app_id(parts_.source->name, lane.incarnation, shard.id.value());
+      from[s] = std::min(from[s], base::Offset(table.progress(id).next));
     }
-    if (smallest == INT64_MAX) return false;  // all halted
-    from.emplace_back(smallest);
+    shard.is_finished = is_closed && from[s] >= lane.stream->end(shard.id);
+    if (shard.is_finished) from[s] = kNotNow;
   }
+  return from;
+}
+
+Result<bool> SourceLoop::read_lane(Lane& lane, const std::stop_token& stopping) {
+  const auto from = read_from(lane);
+  if (!from) return false;  // all halted
   const auto started = parts_.tools->clock.steady_now();
   const LaneReader reader{*parts_.source, decoder_, parts_.tools->clock};
-  auto batch = reader.read(lane, from, batch_bytes_);
+  auto batch = reader.read(lane, *from, batch_bytes_);
   if (!batch) {
     if (batch.error().code != Code::Unavailable) return std::move(batch).error();
     events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, batch.error());
@@ -357,24 +389,12 @@ void SourceLoop::wait(const std::stop_token& stopping) {
     std::lock_guard lock(mutex_);
     if (!committed_.empty() || !new_replays_.empty()) return;
   }
-  std::vector<base::Offset> positions;
-  const auto& lane = lanes_.front();
-  for (const auto& shard : lane.shards) {
-    std::int64_t smallest = INT64_MAX;
-    for (const auto& table : parts_.tables) {
-      if (!table->halted().empty()) continue;
-      smallest = std::min(
-          smallest,
-          table->progress(table->app_id(parts_.source->name, lane.incarnation, shard.id.value()))
-              .next);
-    }
-    positions.emplace_back(smallest);
-  }
-  if (is_full() || positions.front().value() == INT64_MAX) {
+  const auto positions = read_from(lanes_.front());
+  if (is_full() || !positions) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return;
   }
-  (void)parts_.stream->wait_beyond(positions, kWaitMax, stopping);
+  (void)parts_.stream->wait_beyond(*positions, kWaitMax, stopping);
 }
 
 }  // namespace millrace::flow

@@ -89,6 +89,7 @@ class SourceLoop {
   };
 
   base::Result<void> step(const std::stop_token& stopping);
+  void add_new_shards();
   void take_messages();
   void take_committed(std::size_t table, const CommitJob& job);
   void seal_due();
@@ -97,6 +98,7 @@ class SourceLoop {
   bool seal_after_parents(std::size_t table, std::vector<bool>& sealed);
   void seal(std::size_t table);
   bool is_full() const;
+  std::optional<std::vector<base::Offset>> read_from(Lane& lane) const;
   base::Result<bool> read_lane(Lane& lane, const std::stop_token& stopping);
   base::Result<void> process(Lane& lane, MicroBatch& batch, const std::stop_token& stopping);
   base::Result<void> apply_all(Lane& lane, const MicroBatch& batch);

@@ -98,7 +98,8 @@ Result<void> SourceLoop::catch_up(microseconds timeout) {
   std::unique_lock lock(mutex_);
   const auto is_there = [&] {
     for (std::size_t i = 0; i < ends.size(); ++i) {
-      if (reached_[i] < ends[i]) return false;
+      const auto reached = i < reached_.size() ? reached_[i] : base::Offset(0);
+      if (reached < ends[i]) return false;
     }
     return true;
   };

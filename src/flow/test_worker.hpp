@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
 
 #include "config/read.hpp"
@@ -16,7 +17,16 @@ namespace millrace::flow {
 /// Records in memory, as a log would give them: they outlive the worker.
 class MemorySource final : public source::Source {
  public:
-  explicit MemorySource(int shards) : shards_(static_cast<std::size_t>(shards)) {}
+  explicit MemorySource(int shards)
+      : shards_(static_cast<std::size_t>(shards)), parents_(shards_.size()) {}
+
+  /// Closes `parents`; a new shard takes their keys.
+  void reshard(std::vector<base::ShardId> parents) {
+    std::lock_guard lock(mutex_);
+    shards_.emplace_back();
+    parents_.push_back(std::move(parents));
+    changed_.notify_all();
+  }
 
   void put(int shard, std::string bytes) {
     std::lock_guard lock(mutex_);
@@ -36,10 +46,22 @@ class MemorySource final : public source::Source {
   void become(std::string incarnation) { incarnation_ = std::move(incarnation); }
 
   const std::string& incarnation() const override { return incarnation_; }
-  int shard_count() const override { return static_cast<int>(shards_.size()); }
   base::Offset oldest(base::ShardId shard) const override {
     std::lock_guard lock(mutex_);
     return oldest_of(shard);
+  }
+  int shard_count() const override {
+    std::lock_guard lock(mutex_);
+    return static_cast<int>(shards_.size());
+  }
+  bool is_closed(base::ShardId shard) const override {
+    std::lock_guard lock(mutex_);
+    return std::ranges::any_of(
+        parents_, [&](const auto& each) { return std::ranges::count(each, shard) > 0; });
+  }
+  std::vector<base::ShardId> parents(base::ShardId shard) const override {
+    std::lock_guard lock(mutex_);
+    return parents_[static_cast<std::size_t>(shard.value())];
   }
   base::Offset end(base::ShardId shard) const override {
     std::lock_guard lock(mutex_);
@@ -66,7 +88,8 @@ class MemorySource final : public source::Source {
                    std::stop_token stop) override {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, stop, timeout, [&] {
-      for (std::size_t i = 0; i < shards_.size() && !is_held_; ++i) {
+      const std::size_t count = std::min(positions.size(), shards_.size());
+      for (std::size_t i = 0; i < count && !is_held_; ++i) {
         if (positions[i].value() < static_cast<std::int64_t>(shards_[i].size())) return true;
       }
       return false;
@@ -96,6 +119,7 @@ class MemorySource final : public source::Source {
   bool is_held_ = false;  // Guarded by mutex_.
   std::size_t records_max_ = 100000;
   std::vector<std::vector<std::shared_ptr<const std::string>>> shards_;
+  std::vector<std::vector<base::ShardId>> parents_;
 };
 
 inline constexpr std::string_view kPipeline = R"y(

@@ -150,6 +150,41 @@ TEST(Worker, RemembersTheNewLifeOfItsSourceBeforeItsFirstCommit) {
   ASSERT_TRUE(bench.begin());
 }
 
+// Of equal keys the first one stays, also if its shard was closed and the second one is in a child.
+TEST(Worker, ReadsAClosedShardToItsEndBeforeItsChildren) {
+  WorkerBench bench;
+  bench.source.limit_records(3);
+  for (int i = 0; i < 50; ++i) bench.source.put(0, order("o" + std::to_string(i), "1"));
+  bench.source.reshard({base::ShardId(0)});                    // 2, which stays empty
+  bench.source.reshard({base::ShardId(2), base::ShardId(1)});  // 3
+  for (int i = 0; i < 60; ++i) bench.source.put(3, order("o" + std::to_string(i), "2"));
+  ASSERT_TRUE(bench.begin());
+  EXPECT_EQ(bench.ask("SELECT _shard, amount, count(*) FROM checked GROUP BY ALL ORDER BY ALL"),
+            "0 1.00 50 | 3 2.00 10");
+}
+
+TEST(Worker, TakesUpShardsThatComeWhileItRunsAndGoesOnWithThemAfterARestart) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(0, order("a", "1"));
+  EXPECT_EQ(bench.ask("SELECT id FROM checked"), "a");
+  bench.source.reshard({base::ShardId(0)});
+  bench.source.put(2, order("a", "2"));
+  bench.source.put(2, order("b", "2000"));
+  EXPECT_EQ(bench.ask("SELECT id, _shard FROM checked ORDER BY id"), "a 0 | b 2");
+  ASSERT_TRUE(bench.worker->commit_now());
+  EXPECT_EQ(bench.source.released,
+            (std::vector{base::Offset(1), base::Offset(0), base::Offset(2)}));
+  bench.source.put(2, order("c", "1"));
+  bench.restart();
+  EXPECT_EQ(bench.ask("SELECT id, _shard, _offset FROM checked ORDER BY id"),
+            "a 0 0 | b 2 1 | c 2 2");
+  EXPECT_EQ(bench.ask("SELECT id FROM frauds"), "b");
+  const auto positions = bench.worker->status()[0].positions;
+  ASSERT_EQ(positions.size(), 3U);
+  EXPECT_EQ(positions[0].committed, 1) << "a shard that is finished keeps its position";
+}
+
 TEST(Worker, SaysThatItLagsUntilARecordIsVisible) {
   WorkerBench bench;
   ASSERT_TRUE(bench.begin());

@@ -118,4 +118,12 @@ void Events::recovered_from_failure() {
   telemetry_.log.write(Level::Info, "log.writes_again", {{"stream", stream_}});
 }
 
+void Events::resharded(int shards_before, int shards, int open_shards) {
+  telemetry_.log.write(Level::Info, "log.resharded",
+                       {{"stream", stream_},
+                        {"first_new_shard", shards_before},
+                        {"new_shards", shards - shards_before},
+                        {"open_shards", open_shards}});
+}
+
 }  // namespace millrace::log

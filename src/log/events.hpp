@@ -34,6 +34,7 @@ class Events {
   void drop_failed(const base::Error& error);
   void sizes(std::size_t segments, std::uint64_t bytes);
   void recovered_from_failure();
+  void resharded(int shards_before, int shards, int open_shards);
 
  private:
   base::Telemetry telemetry_;

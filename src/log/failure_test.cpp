@@ -135,7 +135,7 @@ TEST_F(FailureTest, RefusesAtOnceWhenTheQueueIsFull) {
   const Bodies large = {std::string(600, 'x')};
   std::promise<void> go;
   std::promise<void> is_held;
-  stream->append(records_of(first), nullptr, [&](const auto& done) {
+  stream->append(records_of(first), nullptr, [&](const auto& done, auto) {
     EXPECT_TRUE(done);
     is_held.set_value();
     go.get_future().wait();  // holds the writer up, as a slow disk would
@@ -143,7 +143,7 @@ TEST_F(FailureTest, RefusesAtOnceWhenTheQueueIsFull) {
   is_held.get_future().wait();
   std::promise<bool> second;
   stream->append(records_of(large), nullptr,
-                 [&](const auto& done) { second.set_value(done.has_value()); });
+                 [&](const auto& done, auto) { second.set_value(done.has_value()); });
   const auto refused = put(*stream, large);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::Exhausted);

@@ -8,18 +8,29 @@
 
 #include "base/id.hpp"
 #include "base/units.hpp"
+#include "log/hash_key.hpp"
 
 namespace millrace::log {
 
 using namespace base::literals;
 
-inline constexpr int kShardsMax = 1024;
+/// Of a stream at one time, and in its life.
+inline constexpr int kOpenShardsMax = 1024;
+inline constexpr int kShardsMax = 4096;
 inline constexpr std::uint64_t kRetentionBytesMin = 64_KiB;
 inline constexpr std::uint64_t kRecordBytesMax = 1_GiB;  ///< so that a batch's sizes fit its header
 inline constexpr std::uint64_t kAppendBytesMax = 2_GiB;
 
+enum class Origin : std::uint8_t {
+  Pipeline,  ///< a source of the pipeline file: its tables read it, and say what may go
+  Api,       ///< made while the program runs: records go when they are old, and only then
+};
+
 struct StreamOptions {
   std::string name;
+  Origin origin = Origin::Pipeline;
+  /// What the pipeline file asks for, or a new stream begins with. Of one that is there, shards and
+  /// retention time are changed only if the pipeline file asks for others than the last time.
   int shards = 1;
   /// Segments that every reader has released go when they are older than this, or when the log
   /// holds more than three quarters of `retention_bytes`. What is not released is never dropped:
@@ -36,6 +47,8 @@ struct NewRecord {
   base::ShardId shard;
   std::string_view partition_key;
   std::string_view bytes;
+  /// Which shard takes it if `shard` was closed meanwhile.
+  HashKey hash_key = 0;
 };
 
 /// Half open: `end` is the offset after the last record.

@@ -197,7 +197,7 @@ TEST_F(RecoveryTest, AMissingOrDamagedStreamFileIsCorrupt) {
   write_and_die({"one"});
   const os::Path path = folder_ / "stream";
   const std::string good = bytes_of(path);
-  for (const std::string& bad : {std::string(), std::string("millrace log 2\n") + good.substr(15),
+  for (const std::string& bad : {std::string(), std::string("millrace log 3\n") + good.substr(15),
                                  good + "x", good.substr(0, 40)}) {
     overwrite(path, bad);
     const auto stream = open();

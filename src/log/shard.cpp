@@ -45,6 +45,16 @@ std::size_t Shard::segment_count() const {
   return segments_.size();
 }
 
+// What is in a segment came before the next one was begun.
+Offset Shard::near(base::Time time) const {
+  const std::lock_guard lock(mutex_);
+  Offset found = segments_.empty() ? end_ : segments_.front()->header().base;
+  for (const auto& segment : segments_) {
+    if (segment->header().created_at <= time) found = segment->header().base;
+  }
+  return found;
+}
+
 namespace {
 
 // A segment knows of a write a moment before its shard does: nobody may be ahead of `end()`.

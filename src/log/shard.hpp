@@ -46,6 +46,8 @@ class Shard {
   std::uint64_t bytes() const;
   std::size_t segment_count() const;
 
+  /// An offset at or before the first record that came at `time` or later, in its segment.
+  base::Offset near(base::Time time) const;
   /// See Stream::read.
   base::Result<base::RecordBatch> read(base::Offset from, std::uint64_t bytes_max) const;
 

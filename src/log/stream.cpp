@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <future>
+#include <utility>
 
-#include "log/stream_file.hpp"
-#include "log/writer.hpp"
+#include "log/stream_state.hpp"
 
 namespace millrace::log {
 
@@ -17,22 +16,6 @@ using base::Offset;
 using base::Result;
 using base::ShardId;
 
-class Stream::State {
- public:
-  State(StreamOptions options_in, const Tools& tools)
-      : options(std::move(options_in)), clock(tools.clock), events(tools.telemetry, options.name) {}
-
-  const Shard& shard(ShardId id) const { return *shards.at(static_cast<std::size_t>(id.value())); }
-
-  const StreamOptions options;
-  const base::Clock& clock;
-  Events events;
-  StreamFile file;
-  Writer::Shards shards;
-  mutable std::atomic<std::uint64_t> turn{0};
-  std::unique_ptr<Writer> writer;
-};
-
 namespace {
 
 Result<void> check(const StreamOptions& options) {
@@ -40,8 +23,8 @@ Result<void> check(const StreamOptions& options) {
     return Error{Code::Invalid, fmt::format("stream '{}': {} is {}; it must be {}", options.name,
                                             what, value, range)};
   };
-  if (options.shards < 1 || options.shards > kShardsMax) {
-    return refuse("shards", options.shards, fmt::format("from 1 to {}", kShardsMax));
+  if (options.shards < 1 || options.shards > kOpenShardsMax) {
+    return refuse("shards", options.shards, fmt::format("from 1 to {}", kOpenShardsMax));
   }
   if (options.retention_bytes < kRetentionBytesMin) {
     return refuse("retention_bytes", options.retention_bytes,
@@ -89,65 +72,98 @@ Result<std::unique_ptr<Stream>> Stream::open(os::Path folder, StreamOptions opti
                                              const Tools& tools) {
   TRY(check(options));
   const auto start = tools.clock.steady_now();
-  auto state = std::make_unique<State>(std::move(options), tools);
-  const StreamOptions& settings = state->options;
-  state->file = TRY(open_stream_file(tools.disk, folder, settings.shards, tools.random));
-  // So that a small log too has segments that can go while others fill.
-  const std::uint64_t segment_bytes_max =
-      settings.retention_bytes / 4 / static_cast<std::uint64_t>(settings.shards);
+  auto state = std::make_unique<State>(std::move(folder), std::move(options), tools);
+  auto file = TRY(
+      open_stream_file(tools.disk, state->folder, state->options, tools.random, tools.clock.now()));
+  const auto map = std::make_shared<const ShardMap>(file.shards);
+  const auto retention_time = file.retention;
+  state->incarnation = file.incarnation;
+  state->publish(std::move(file));
+  TRY(state->open_shards(*map));
   std::size_t segments = 0;
-  for (int i = 0; i < settings.shards; ++i) {
-    const ShardOptions shard{.folder = shard_folder(folder, i),
-                             .id = ShardId(i),
-                             .incarnation = state->file.incarnation_bytes,
-                             .segment_bytes = std::min(settings.segment_bytes, segment_bytes_max),
-                             .segment_age = settings.segment_age};
-    state->shards.push_back(
-        TRY(Shard::open(shard, {tools.disk, tools.clock, tools.random, state->events})));
-    segments += state->shards.back()->segment_count();
+  for (std::size_t i = 0; i < state->shards.size(); ++i) {
+    segments += state->shards[i].segment_count();
   }
   state->events.opened(
-      state->file.incarnation, segments,
+      state->description()->incarnation, segments,
       std::chrono::duration_cast<std::chrono::microseconds>(tools.clock.steady_now() - start));
-  state->writer = std::make_unique<Writer>(settings, state->shards, tools.clock, state->events);
+  state->writer = std::make_unique<Writer>(Writer::Parts{.options = state->options,
+                                                         .retention_time = retention_time,
+                                                         .shards = state->shards,
+                                                         .map = map,
+                                                         .clock = tools.clock,
+                                                         .events = state->events});
   return std::unique_ptr<Stream>(new Stream(std::move(state)));
 }
 
+namespace {
+
+// Those whose shard was closed go where their keys belong now.
+void reroute(const ShardMap& map, std::vector<NewRecord>& records) {
+  for (auto& record : records) {
+    if (!map.at(record.shard).is_open()) record.shard = map.route(record.hash_key);
+  }
+}
+
+}  // namespace
+
 void Stream::append(std::vector<NewRecord> records, std::shared_ptr<const void> owner,
                     Appended appended) {
-  std::uint64_t bytes = 0;
-  if (auto error = check_records(state_->options, records, bytes, shard_count())) {
-    return appended(std::move(*error));
-  }
-  if (records.empty()) return appended(std::vector<OffsetRange>());
-  state_->writer->append({.records = std::move(records),
-                          .owner = std::move(owner),
-                          .appended = std::move(appended),
-                          .received_at = state_->clock.now(),
-                          .bytes = bytes});
+  PendingAppend append{.records = std::move(records),
+                       .owner = std::move(owner),
+                       .appended = std::move(appended),
+                       .map = {},
+                       .received_at = state_->tools.clock.now(),
+                       .bytes = 0};
+  do {
+    append.map = state_->writer->map();
+    append.bytes = 0;
+    if (auto error =
+            check_records(state_->options, append.records, append.bytes, append.map->count())) {
+      return append.appended(std::move(*error), append.records);
+    }
+    if (append.records.empty()) return append.appended(std::vector<OffsetRange>(), {});
+    reroute(*append.map, append.records);
+  } while (!state_->writer->append(append));
 }
 
 Result<std::vector<OffsetRange>> Stream::append_and_wait(std::vector<NewRecord> records) {
   std::promise<Result<std::vector<OffsetRange>>> promise;
-  append(std::move(records), nullptr,
-         [&](Result<std::vector<OffsetRange>> result) { promise.set_value(std::move(result)); });
+  append(std::move(records), nullptr, [&](Result<std::vector<OffsetRange>> result, auto) {
+    promise.set_value(std::move(result));
+  });
   return promise.get_future().get();
 }
 
+std::shared_ptr<const StreamFile> Stream::description() const {
+  return state_->description();
+}
+
+std::shared_ptr<const ShardMap> Stream::shard_map() const {
+  return state_->writer->map();
+}
+
+Stream::Place Stream::place(const ShardMap& map, std::string_view partition_key) const {
+  const HashKey key = partition_key.empty()
+                          ? map.key_in_turn(state_->turn.fetch_add(1, std::memory_order_relaxed))
+                          : hash_key_of(partition_key);
+  return {.shard = map.route(key), .hash_key = key};
+}
+
 ShardId Stream::shard_of(std::string_view partition_key) const {
-  const auto count = static_cast<std::uint64_t>(shard_count());
-  const std::uint64_t number = partition_key.empty()
-                                   ? state_->turn.fetch_add(1, std::memory_order_relaxed)
-                                   : checksum(partition_key, 0);
-  return ShardId(static_cast<std::int64_t>(number % count));
+  return place(*shard_map(), partition_key).shard;
 }
 
 const std::string& Stream::incarnation() const {
-  return state_->file.incarnation;
+  return state_->incarnation;
+}
+
+Origin Stream::origin() const {
+  return state_->options.origin;
 }
 
 int Stream::shard_count() const {
-  return static_cast<int>(state_->shards.size());
+  return state_->description()->shards.count();
 }
 
 Offset Stream::oldest(ShardId shard) const {
@@ -162,11 +178,23 @@ Result<base::RecordBatch> Stream::read(ShardId shard, Offset from, std::uint64_t
   return state_->shard(shard).read(from, bytes_max);
 }
 
+Result<Offset> Stream::offset_at(ShardId shard, base::Time time) const {
+  constexpr std::uint64_t kReadBytes = 1_MiB;
+  for (Offset at = state_->shard(shard).near(time);;) {
+    const auto batch = TRY(read(shard, at, kReadBytes));
+    for (const auto& record : batch.records) {
+      if (record.received_at >= time) return record.offset;
+    }
+    if (batch.records.empty()) return at;
+    at = batch.next;
+  }
+}
+
 bool Stream::wait_beyond(std::span<const Offset> positions, std::chrono::microseconds timeout,
                          std::stop_token stop) const {
   const auto is_there = [&] {
     for (std::size_t i = 0; i < std::min(positions.size(), state_->shards.size()); ++i) {
-      if (state_->shards[i]->end() > positions[i]) return true;
+      if (state_->shards[i].end() > positions[i]) return true;
     }
     return false;
   };
@@ -174,7 +202,7 @@ bool Stream::wait_beyond(std::span<const Offset> positions, std::chrono::microse
 }
 
 Result<void> Stream::release(std::span<const Offset> positions) {
-  if (positions.size() != state_->shards.size()) {
+  if (positions.size() > state_->shards.size()) {
     return Error{Code::Invalid, fmt::format("{} positions were released of a stream of {} shards",
                                             positions.size(), state_->shards.size())};
   }
@@ -184,9 +212,9 @@ Result<void> Stream::release(std::span<const Offset> positions) {
 
 StreamStatus Stream::status() const {
   StreamStatus status = state_->writer->status();
-  for (const auto& shard : state_->shards) {
-    status.shards.push_back(
-        {.oldest = shard->oldest(), .end = shard->end(), .bytes = shard->bytes()});
+  for (int i = 0; i < shard_count(); ++i) {
+    const Shard& shard = state_->shard(ShardId(i));
+    status.shards.push_back({.oldest = shard.oldest(), .end = shard.end(), .bytes = shard.bytes()});
   }
   return status;
 }

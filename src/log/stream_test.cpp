@@ -130,8 +130,9 @@ TEST_F(StreamTest, ManyThreadsAppendAndEachOnesOrderIsKept) {
     threads.emplace_back([&, thread] {
       for (int i = 0; i < 200; ++i) {
         auto owner = std::make_shared<std::string>(fmt::format("{}:{}", thread, i));
-        stream->append({{.shard = ShardId(0), .partition_key = {}, .bytes = *owner}}, owner,
-                       [&](const auto& result) { acknowledged += result.has_value() ? 1 : 0; });
+        stream->append(
+            {{.shard = ShardId(0), .partition_key = {}, .bytes = *owner}}, owner,
+            [&](const auto& result, auto) { acknowledged += result.has_value() ? 1 : 0; });
       }
     });
   }
@@ -211,16 +212,18 @@ TEST_F(StreamTest, RefusesWhatIsTooLargeOrHasNoShardOrComesTooLate) {
   EXPECT_EQ(stream->end(ShardId(0)), Offset(0));
 }
 
-TEST_F(StreamTest, ShardsMayBeAddedButNotRemoved) {
+TEST_F(StreamTest, GetsTheNumberOfShardsThatIsAskedForAndKeepsItsRecords) {
   put(*open({.name = "orders", .shards = 2}), {"a"}, 1);
   auto stream = open({.name = "orders", .shards = 3});
-  put(*stream, {"b"}, 2);
+  EXPECT_EQ(stream->shard_map()->open_count(), 3);
+  put(*stream, {"b"}, stream->shard_of("k").value());
   EXPECT_EQ(*bodies_of(*stream, 1), Bodies{"a"});
+  const auto held = stream->shard_of("k").value();
   stream.reset();
-  const auto fewer = Stream::open(folder_, {.name = "orders", .shards = 2}, tools_.on(disk_));
-  ASSERT_FALSE(fewer);
-  EXPECT_EQ(fewer.error().code, Code::Invalid);
-  EXPECT_THAT(fewer.error().text(), HasSubstr("set `shards: 3`"));
+  stream = open({.name = "orders", .shards = 1});
+  EXPECT_EQ(stream->shard_map()->open_count(), 1);
+  EXPECT_EQ(*bodies_of(*stream, 1), Bodies{"a"});
+  EXPECT_EQ(*bodies_of(*stream, held), Bodies{"b"});
 }
 
 TEST_F(StreamTest, RefusesSettingsOutOfRange) {
@@ -277,7 +280,8 @@ TEST_F(StreamTest, RetentionByTimeDropsOnlyWhatIsReleasedAndOld) {
   ASSERT_TRUE(stream->release(all));
   put(*stream, {"g"});
   EXPECT_EQ(stream->oldest(ShardId(0)), Offset(3)) << "d's segment ended when e came";
-  EXPECT_EQ(stream->release({}).error().code, Code::Invalid);
+  const std::vector<Offset> too_many = {Offset(6), Offset(0)};
+  EXPECT_EQ(stream->release(too_many).error().code, Code::Invalid);
   stream.reset();
   EXPECT_EQ(*bodies_of(*open(), 0, Offset(3)), (Bodies{"d", "e", "f", "g"}));
 }

@@ -22,29 +22,48 @@ constexpr auto kRetentionEvery = std::chrono::seconds(1);
 
 }  // namespace
 
-Writer::Writer(const StreamOptions& options, Shards& shards, const base::Clock& clock,
-               Events& events)
-    : options_(options), shards_(shards), clock_(clock), events_(events), groups_(shards.size()) {
+Writer::Writer(Parts parts)
+    : options_(parts.options),
+      shards_(parts.shards),
+      clock_(parts.clock),
+      events_(parts.events),
+      retention_time_(parts.retention_time),
+      map_(std::move(parts.map)) {
   measure();
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
-void Writer::append(PendingAppend append) {
+std::shared_ptr<const ShardMap> Writer::map() const {
+  const std::lock_guard lock(mutex_);
+  return map_;
+}
+
+bool Writer::append(PendingAppend& append) {
   std::optional<Error> error;
   {
     const std::lock_guard lock(mutex_);
+    if (append.map != map_) return false;
     error = refusal(append);
     if (!error) {
       queue_bytes_ += append.bytes;
+      ++queued_;
       queue_.push_back(std::move(append));
     }
   }
   if (!error) {
     wake_.notify_one();
-    return;
+    return true;
   }
   if (error->code == Code::Exhausted) events_.append_refused();
-  append.appended(std::move(*error));
+  append.appended(std::move(*error), append.records);
+  return true;
+}
+
+void Writer::change_map(std::shared_ptr<const ShardMap> map) {
+  std::unique_lock lock(mutex_);
+  map_ = std::move(map);
+  const std::uint64_t before = queued_;
+  durable_.wait(lock, [&] { return written_ >= before; });
 }
 
 std::optional<Error> Writer::refusal(const PendingAppend& append) {
@@ -125,7 +144,7 @@ void Writer::run(const std::stop_token& stop) {
     auto appends = take_group();
     if (!appends.empty()) commit(appends);
   }
-  for (auto& shard : shards_) shard->close();
+  for (std::size_t i = 0; i < shards_.size(); ++i) shards_[i].close();
 }
 
 std::vector<PendingAppend> Writer::take_group() {
@@ -140,12 +159,13 @@ std::vector<PendingAppend> Writer::take_group() {
 }
 
 void Writer::commit(std::vector<PendingAppend>& appends) {
+  groups_.resize(shards_.size());
   auto ranges = encode(appends);
-  std::vector<Outcome> outcomes(shards_.size());
-  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-    outcomes[shard].first = shards_[shard]->end();
+  std::vector<Outcome> outcomes(groups_.size());
+  for (std::size_t shard = 0; shard < groups_.size(); ++shard) {
     if (groups_[shard].is_empty()) continue;
-    if (auto done = shards_[shard]->commit(groups_[shard]); !done) {
+    outcomes[shard].first = shards_[shard].end();
+    if (auto done = shards_[shard].commit(groups_[shard]); !done) {
       outcomes[shard].error = std::move(done).error();
     }
     groups_[shard].clear();
@@ -160,9 +180,9 @@ void Writer::commit(std::vector<PendingAppend>& appends) {
       range.end = outcome.first.plus(range.end.value());
     }
     if (error) {
-      appends[i].appended(std::move(*error));
+      appends[i].appended(std::move(*error), appends[i].records);
     } else {
-      appends[i].appended(std::move(ranges[i]));
+      appends[i].appended(std::move(ranges[i]), appends[i].records);
     }
   }
 }
@@ -170,21 +190,23 @@ void Writer::commit(std::vector<PendingAppend>& appends) {
 // Returns each append's ranges, counted from the group's first record.
 std::vector<std::vector<OffsetRange>> Writer::encode(const std::vector<PendingAppend>& appends) {
   std::vector<std::vector<OffsetRange>> ranges(appends.size());
-  std::vector<std::uint32_t> before(groups_.size());
+  constexpr auto kUntouched = UINT32_MAX;
+  before_.resize(groups_.size(), kUntouched);
   for (std::size_t i = 0; i < appends.size(); ++i) {
-    for (std::size_t shard = 0; shard < groups_.size(); ++shard) {
-      before[shard] = groups_[shard].record_count();
-    }
     for (const auto& record : appends[i].records) {
-      groups_[static_cast<std::size_t>(record.shard.value())].add(
-          record.partition_key, record.bytes, appends[i].received_at);
+      const auto shard = static_cast<std::size_t>(record.shard.value());
+      GroupWriter& group = groups_[shard];
+      if (before_[shard] == kUntouched) {
+        before_[shard] = group.record_count();
+        ranges[i].push_back({.shard = record.shard, .first = Offset(group.record_count())});
+      }
+      group.add(record.partition_key, record.bytes, appends[i].received_at);
     }
-    for (std::size_t shard = 0; shard < groups_.size(); ++shard) {
-      const std::uint32_t after = groups_[shard].record_count();
-      if (after == before[shard]) continue;
-      ranges[i].push_back({.shard = base::ShardId(static_cast<std::int64_t>(shard)),
-                           .first = Offset(before[shard]),
-                           .end = Offset(after)});
+    std::ranges::sort(ranges[i], {}, &OffsetRange::shard);
+    for (auto& range : ranges[i]) {
+      const auto shard = static_cast<std::size_t>(range.shard.value());
+      range.end = Offset(groups_[shard].record_count());
+      before_[shard] = kUntouched;
     }
   }
   return ranges;
@@ -204,6 +226,7 @@ void Writer::after_group(const std::vector<PendingAppend>& appends,
   {
     const std::lock_guard lock(mutex_);
     queue_bytes_ -= bytes;
+    written_ += appends.size();
     const bool had_error = !last_error_.empty();
     last_error_ = failed == outcomes.end() ? "" : failed->error->text();
     if (failed != outcomes.end()) {
@@ -226,10 +249,11 @@ void Writer::retain() {
     needs_room = full_ == Full::Log;
   }
   const auto now = clock_.now();
+  if (options_.origin == Origin::Api) released.assign(shards_.size(), Offset(INT64_MAX));
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const bool is_all_released = i < released.size() && released[i] >= shards_[i]->end();
-    if (!shards_[i]->is_old(now) && !(needs_room && is_all_released)) continue;
-    if (auto rolled = shards_[i]->roll(); !rolled) events_.drop_failed(rolled.error());
+    const bool is_all_released = i < released.size() && released[i] >= shards_[i].end();
+    if (!shards_[i].is_old(now) && !(needs_room && is_all_released)) continue;
+    if (auto rolled = shards_[i].roll(); !rolled) events_.drop_failed(rolled.error());
   }
   measure();
   while (drop_one(now, released)) measure();
@@ -243,14 +267,16 @@ bool Writer::drop_one(base::Time now, const std::vector<Offset>& released) {
   Shard* oldest = nullptr;
   base::Time ended_at = base::Time::max();
   for (std::size_t i = 0; i < released.size(); ++i) {
-    const auto segment = shards_[i]->oldest_segment();
+    const auto segment = shards_[i].oldest_segment();
     if (!segment || segment->end > released[i] || segment->ended_at >= ended_at) continue;
-    oldest = shards_[i].get();
+    oldest = &shards_[i];
     ended_at = segment->ended_at;
   }
   if (oldest == nullptr) return false;
-  const bool is_expired = now - ended_at >= options_.retention_time;
-  if (!is_expired && disk_bytes_ <= options_.retention_bytes / 4 * 3) return false;
+  const bool is_expired = now - ended_at >= retention_time_.load();
+  const bool may_go_early = options_.origin == Origin::Pipeline;
+  const bool is_in_the_way = disk_bytes_ > options_.retention_bytes / 4 * 3;
+  if (!is_expired && !(may_go_early && is_in_the_way)) return false;
   auto dropped = oldest->drop_oldest();
   if (!dropped) events_.drop_failed(dropped.error());
   return dropped.has_value();
@@ -259,9 +285,9 @@ bool Writer::drop_one(base::Time now, const std::vector<Offset>& released) {
 void Writer::measure() {
   std::uint64_t bytes = 0;
   std::size_t segments = 0;
-  for (const auto& shard : shards_) {
-    bytes += shard->bytes();
-    segments += shard->segment_count();
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    bytes += shards_[i].bytes();
+    segments += shards_[i].segment_count();
   }
   disk_bytes_ = bytes;
   events_.sizes(segments, bytes);

@@ -14,7 +14,8 @@
 
 #include "log/events.hpp"
 #include "log/log.hpp"
-#include "log/shard.hpp"
+#include "log/shard_list.hpp"
+#include "log/shard_map.hpp"
 
 namespace millrace::log {
 
@@ -22,7 +23,8 @@ namespace millrace::log {
 struct PendingAppend {
   std::vector<NewRecord> records;
   std::shared_ptr<const void> owner;
-  std::function<void(base::Result<std::vector<OffsetRange>>)> appended;
+  std::function<void(base::Result<std::vector<OffsetRange>>, std::span<const NewRecord>)> appended;
+  std::shared_ptr<const ShardMap> map;  ///< in which the records' shards are open
   base::Time received_at;
   std::uint64_t bytes = 0;  ///< of keys and bodies
 };
@@ -32,12 +34,26 @@ struct PendingAppend {
 /// Threads: safe from any.
 class Writer {
  public:
-  using Shards = std::vector<std::unique_ptr<Shard>>;
-  Writer(const StreamOptions& options, Shards& shards, const base::Clock& clock, Events& events);
+  struct Parts {
+    const StreamOptions& options;
+    std::chrono::microseconds retention_time;
+    ShardList& shards;
+    std::shared_ptr<const ShardMap> map;
+    const base::Clock& clock;
+    Events& events;
+  };
+  explicit Writer(Parts parts);
   ~Writer() { close(); }
 
-  /// Queues an append, or answers it at once with what is in its way.
-  void append(PendingAppend append);
+  /// Which shards take records now.
+  std::shared_ptr<const ShardMap> map() const;
+  /// Queues an append, or answers it at once with what is in its way. False: nothing was done, for
+  /// its map is no longer the one that counts.
+  [[nodiscard]] bool append(PendingAppend& append);
+  /// From now on records go where `map` says; returns when all that were queued before are written.
+  /// All its shards must be in the list.
+  void change_map(std::shared_ptr<const ShardMap> map);
+  void change_retention(std::chrono::microseconds time) { retention_time_ = time; }
   void release(std::span<const base::Offset> positions);
   bool wait(const std::function<bool()>& is_there, std::chrono::microseconds timeout,
             std::stop_token stop);
@@ -64,17 +80,23 @@ class Writer {
   void set_full(Full full);  // the caller holds mutex_
 
   const StreamOptions options_;
-  Shards& shards_;
+  ShardList& shards_;
   const base::Clock& clock_;
   Events& events_;
-  std::vector<GroupWriter> groups_;  // by shard; of the writer's thread
+  // Of the writer's thread, by shard:
+  std::vector<GroupWriter> groups_;
+  std::vector<std::uint32_t> before_;  // an append's records: how many there were in the group
+  std::atomic<std::chrono::microseconds> retention_time_;
   std::atomic<std::uint64_t> disk_bytes_{0};
 
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;     // for the writer
   std::condition_variable_any durable_;  // for readers
   // All below: guarded by mutex_.
+  std::shared_ptr<const ShardMap> map_;
   std::deque<PendingAppend> queue_;
+  std::uint64_t queued_ = 0;            // appends, ever
+  std::uint64_t written_ = 0;           // of those: have their outcome
   std::uint64_t queue_bytes_ = 0;       // also of what is being written
   std::vector<base::Offset> released_;  // empty: nothing was released yet
   bool is_retention_due_ = true;

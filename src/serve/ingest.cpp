@@ -111,16 +111,20 @@ std::vector<log::NewRecord> Ingest::Target::records_of(Held& held, std::string_v
   records.reserve(held.split.records.size());
   if (!given_key.empty() || !has_key_column) {
     held.keys = given_key;
-    const auto shard = stream.shard_of(held.keys);
-    for (const auto bytes : held.split.records) records.push_back({shard, held.keys, bytes});
+    const auto place = stream.place(*stream.shard_map(), held.keys);
+    for (const auto bytes : held.split.records) {
+      records.push_back({place.shard, held.keys, bytes, place.hash_key});
+    }
     return records;
   }
   auto reader = take_reader();
+  const auto map = stream.shard_map();
   std::vector<std::size_t> key_ends;
   key_ends.reserve(held.split.records.size());
   for (const auto bytes : held.split.records) {
     const auto key = reader->read(bytes).substr(0, kKeyBytesMax);
-    records.push_back({stream.shard_of(key), {}, bytes});
+    const auto place = stream.place(*map, key);
+    records.push_back({place.shard, {}, bytes, place.hash_key});
     held.keys += key;
     key_ends.push_back(held.keys.size());
   }
@@ -196,8 +200,8 @@ void Ingest::handle(const std::shared_ptr<http::Exchange>& exchange) const {
     if (held->split.records.empty()) return exchange->answer(http::json(200, appended_json(0, {})));
     target->stream.append(
         target->records_of(*held, exchange->request().headers.value("X-Partition-Key")), held,
-        [exchange, target, count = held->split.records.size(),
-         bytes = held->body.size()](Result<std::vector<log::OffsetRange>> appended) {
+        [exchange, target, count = held->split.records.size(), bytes = held->body.size()](
+            Result<std::vector<log::OffsetRange>> appended, auto) {
           if (!appended) {
             // A stream that is closed comes back with the process: retry, as if unavailable.
             const auto code = appended.error().code;

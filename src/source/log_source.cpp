@@ -13,6 +13,17 @@ class LogSource final : public Source {
 
   const std::string& incarnation() const override { return stream_.incarnation(); }
   int shard_count() const override { return stream_.shard_count(); }
+  bool is_closed(ShardId shard) const override {
+    return !stream_.description()->shards.at(shard).is_open();
+  }
+  std::vector<ShardId> parents(ShardId shard) const override {
+    std::vector<ShardId> parents;
+    const auto description = stream_.description();
+    const auto& info = description->shards.at(shard);
+    if (info.parent) parents.push_back(*info.parent);
+    if (info.adjacent_parent) parents.push_back(*info.adjacent_parent);
+    return parents;
+  }
   Offset oldest(ShardId shard) const override { return stream_.oldest(shard); }
   Offset end(ShardId shard) const override { return stream_.end(shard); }
   Result<base::RecordBatch> read(ShardId shard, Offset from, std::uint64_t bytes_max) override {

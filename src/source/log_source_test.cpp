@@ -32,7 +32,13 @@ TEST(LogSource, PassesOnWhatTheStreamHas) {
   ASSERT_EQ(batch->records.size(), 1);
   EXPECT_EQ(batch->records[0].bytes, "b");
   EXPECT_TRUE(source->release(start));
-  EXPECT_FALSE(source->release({}));
+  const std::vector<base::Offset> too_many(3, base::Offset(0));
+  EXPECT_FALSE(source->release(too_many));
+  EXPECT_FALSE(source->is_closed(base::ShardId(0)));
+  ASSERT_TRUE(stream->merge(base::ShardId(0), base::ShardId(1)));
+  EXPECT_EQ(source->shard_count(), 3);
+  EXPECT_TRUE(source->is_closed(base::ShardId(0)));
+  EXPECT_EQ(source->parents(base::ShardId(2)), (std::vector{base::ShardId(0), base::ShardId(1)}));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/record.hpp"
 #include "base/result.hpp"
@@ -24,7 +25,13 @@ class Source {
 
   /// Which life of the stream this is, without `/`.
   virtual const std::string& incarnation() const = 0;
+  /// It may grow.
   virtual int shard_count() const = 0;
+  /// True if no record will come to a shard any more.
+  virtual bool is_closed(base::ShardId /*shard*/) const { return false; }
+  /// The shards, with smaller numbers, whose keys this one took over: they are to be read to their
+  /// end first.
+  virtual std::vector<base::ShardId> parents(base::ShardId /*shard*/) const { return {}; }
   /// The first position that can still be read.
   virtual base::Offset oldest(base::ShardId shard) const = 0;
   /// The position after the last record there is.
