@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "flow/committer.hpp"
+#include "flow/reject.hpp"
 #include "flow/test_worker.hpp"
 #include "os/sim_disk.hpp"
 
@@ -133,6 +135,107 @@ TEST_P(WorkerCrashTest, EveryRecordIsOnceInATableOrInTheRejectsAfterACutAtAnyCal
 
 INSTANTIATE_TEST_SUITE_P(EachSurvival, WorkerCrashTest,
                          testing::Values(Survival::Nothing, Survival::Random));
+
+/// A table whose old commits go as soon as they may, and the rejects that follow it.
+class CommitterCrash {
+ public:
+  explicit CommitterCrash(std::uint64_t seed) {
+    disk = os::SimDisk::open({.root = folder_.path(), .seed = seed, .unsynced = Survival::Nothing})
+               .value();
+  }
+
+  // A life up to the power cut, or to its end: each commit has a row and a reject.
+  base::Result<void> live() {
+    committer_.reset();
+    engine_ = TRY(sql::Instance::open({.threads = 1}));
+    board_ = std::make_unique<CutBoard>();
+    const lake::Tools tools{*disk, *engine_, clock_, random_, {log_, metrics_}};
+    const auto tables = folder_.path() / "tables";
+    table_ =
+        TRY(lake::Table::open_or_create(tables / "t", {{"n", sql::Type(DUCKDB_TYPE_BIGINT)}}, {},
+                                        tools, {.checkpoint_commits = 1, .log_retention = 0h}));
+    rejects_ = TRY(RejectsTable::open(tables, "shop", tools, *board_));
+    TRY(rejects_->roll_forward("t", *table_));
+    committer_ = TRY(Committer::open(tools, *board_, *rejects_));
+    while (const auto job = TRY(next_job())) TRY(committer_->run(*job));
+    return {};
+  }
+  // `n` of the rows and `_offset` of the rejects, as the tables have them.
+  std::string contents() {
+    auto connection = engine_->connect().value();
+    const auto all = [&](const char* column, const lake::Table& table) {
+      return *connection
+                  .scalar(fmt::format("SELECT coalesce(string_agg({0}, ' ' ORDER BY {0}), '') FROM "
+                                      "({1})",
+                                      column, lake::scan_sql(table.root(), *table.snapshot())))
+                  .value();
+    };
+    return all("n", *table_) + " / " + all("_offset", rejects_->table());
+  }
+  bool has_first_commit() const {
+    return disk->stat(table_->root() / "_delta_log" / "00000000000000000001.json")
+        .value()
+        .has_value();
+  }
+
+  std::unique_ptr<os::SimDisk> disk;
+
+ private:
+  // None: all is done.
+  base::Result<std::unique_ptr<CommitJob>> next_job() {
+    const auto stands = table_->snapshot()->transaction("app");
+    const auto n = stands.value_or(0);
+    if (n == 3) return std::unique_ptr<CommitJob>();
+    auto job = std::make_unique<CommitJob>();
+    job->name = "t";
+    job->table = table_.get();
+    auto& sealed = job->sealed;
+    sealed.positions = {{"app", stands, n + 1}};
+    sealed.rows = std::make_shared<Generation>(table_->snapshot()->metadata->schema);
+    auto connection = TRY(engine_->connect());
+    auto rows = TRY(connection.query(fmt::format("SELECT CAST({} AS BIGINT) AS n", n)));
+    sealed.rows->add(std::move(*TRY(rows.next())));
+    sealed.rejects = std::make_shared<Generation>(reject_columns());
+    const Reject reject{.stage = Stage::Decode,
+                        .reason = "malformed",
+                        .detail = {},
+                        .shard = base::ShardId(0),
+                        .record = {base::Offset(n), clock_.now(), {}, "{"}};
+    const RejectedBy by{
+        .table = "t", .source = "orders", .incarnation = "one", .rejected_at = clock_.now()};
+    for (auto& chunk : chunks_of({reject}, by)) sealed.rejects->add(std::move(chunk));
+    return job;
+  }
+
+  os::TestFolder folder_;
+  base::FixedClock clock_{base::SystemClock().now() + 24h * 10};
+  base::Random random_{7};
+  base::EventLog log_ = base::EventLog::silent();
+  base::Metrics metrics_;
+  std::unique_ptr<sql::Instance> engine_;
+  std::unique_ptr<CutBoard> board_;
+  std::unique_ptr<lake::Table> table_;
+  std::unique_ptr<RejectsTable> rejects_;
+  std::unique_ptr<Committer> committer_;
+};
+
+TEST(CommitterCrash, CommitsWhoseRejectsWereNotFollowedAreKeptAtAnyCut) {
+  CommitterCrash uncut(1);
+  ASSERT_TRUE(uncut.live());
+  EXPECT_FALSE(uncut.has_first_commit()) << "old commits are dropped";
+  EXPECT_EQ(uncut.contents(), "0 1 2 / 0 1 2");
+  const auto calls = uncut.disk->calls();
+  ASSERT_GT(calls, 60U);
+  for (std::uint64_t nth = 1; nth <= calls && !testing::Test::HasFailure(); ++nth) {
+    CommitterCrash crash(nth);
+    crash.disk->cut_at(nth);
+    (void)crash.live().has_value();
+    ASSERT_TRUE(crash.disk->power_cycle());
+    const auto lived = crash.live();
+    ASSERT_TRUE(lived) << "cut at " << nth << ": " << lived.error().text();
+    EXPECT_EQ(crash.contents(), "0 1 2 / 0 1 2") << "cut at " << nth;
+  }
+}
 
 }  // namespace
 }  // namespace millrace::flow
