@@ -174,6 +174,7 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
   for (const auto& column : metadata->schema) {
     if (!is_partition_column(*metadata, column.name)) stored.push_back(column);
   }
+  table.await_commit_of(uri_encoded(name));
   return std::optional(
       AddFile{.path = uri_encoded(name),
               .partition_values = partition,
@@ -200,7 +201,7 @@ Result<std::vector<AddFile>> write_data_files(sql::Connection& connection, const
     if (!file) {
       // On a full disk each further try would leave more files behind.
       for (const auto& written : files) {
-        (void)table.tools().disk.remove(table.root() / uri_decoded(written.path)).has_value();
+        table.discard_file(written.path);
       }
       return std::move(file).error();
     }

@@ -60,7 +60,7 @@ Result<bool> rewrite(Table& table, const Files& group, const CompactOptions& opt
   }
   const auto outcome = TRY(table.commit(change));
   if (std::holds_alternative<Committed>(outcome)) return true;
-  if (file) TRY(table.tools().disk.remove(table.root() / uri_decoded(file->path)));
+  if (file) table.discard_file(file->path);
   return false;
 }
 
@@ -113,6 +113,8 @@ Result<void> find_files(os::Disk& disk, const os::Path& root, const std::string&
 }  // namespace
 
 Result<Vacuumed> vacuum(Table& table, const VacuumOptions& options) {
+  // Before the snapshot: a file is among these, or in that, or young.
+  const auto awaited = table.awaited_files();
   const auto snapshot = TRY(table.refresh());
   const auto cutoff = table.tools().clock.now() - options.retention;
   const auto cutoff_ms =
@@ -126,7 +128,7 @@ Result<Vacuumed> vacuum(Table& table, const VacuumOptions& options) {
     const bool is_young = tombstone != snapshot->tombstones.end()
                               ? tombstone->second.deleted_ms > cutoff_ms
                               : file.modified_at > cutoff;
-    if (snapshot->files.contains(path) || is_young) continue;
+    if (snapshot->files.contains(path) || is_young || awaited.contains(path)) continue;
     if (!options.is_dry_run) TRY(table.tools().disk.remove(table.root() / file.path));
     done.paths.push_back(file.path);
     done.bytes += file.bytes;

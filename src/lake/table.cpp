@@ -159,7 +159,24 @@ std::shared_ptr<const Snapshot> Table::snapshot() const {
 
 void Table::publish(std::shared_ptr<const Snapshot> snapshot) {
   std::lock_guard lock(mutex_);
+  std::erase_if(awaited_, [&](const std::string& path) { return snapshot->files.contains(path); });
   if (!snapshot_ || snapshot->version > snapshot_->version) snapshot_ = std::move(snapshot);
+}
+
+void Table::await_commit_of(const std::string& path) const {
+  std::lock_guard lock(mutex_);
+  awaited_.insert(path);
+}
+
+std::set<std::string> Table::awaited_files() const {
+  std::lock_guard lock(mutex_);
+  return awaited_;
+}
+
+void Table::discard_file(const std::string& path) const {
+  (void)tools_.disk.remove(root_ / uri_decoded(path)).has_value();
+  std::lock_guard lock(mutex_);
+  awaited_.erase(path);
 }
 
 Result<Commit> Table::read_commit(std::int64_t version) const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -102,6 +103,13 @@ class Table {
   base::Result<void> maintain(base::TableVersion keep_from);
   base::Result<void> checkpoint();
 
+  /// A data file, by its path in `AddFile`, was written for a commit that is still to come: until
+  /// then `vacuum` by this object leaves it, however long the commit is held up.
+  void await_commit_of(const std::string& path) const;
+  std::set<std::string> awaited_files() const;
+  /// Removes a data file whose commit will not come; as far as that can be done.
+  void discard_file(const std::string& path) const;
+
   const Tools& tools() const { return tools_; }
   const TableOptions& options() const { return options_; }
 
@@ -132,6 +140,7 @@ class Table {
   std::shared_ptr<const Snapshot> snapshot_;  // Guarded by mutex_.
   std::int64_t checkpointed_version_ = -1;    // Guarded by mutex_.
   std::uint64_t bytes_since_checkpoint_ = 0;  // Guarded by mutex_.
+  mutable std::set<std::string> awaited_;     // Guarded by mutex_. Files of coming commits.
 };
 
 }  // namespace millrace::lake

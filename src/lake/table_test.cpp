@@ -227,6 +227,24 @@ TEST(LakeTable, CompactsWithoutChangingRowsAndVacuumsWhatIsLeft) {
   EXPECT_EQ(bench.count(*table), "60");
 }
 
+// A full disk may hold up a commit for hours, and who makes room vacuums.
+TEST(LakeTable, VacuumLeavesTheFilesOfACommitThatIsStillToCome) {
+  LakeBench bench;
+  auto table = bench.table();
+  const auto change = bench.rows(*table, 0, 10);
+  bench.clock.advance(24h * 400);
+  EXPECT_TRUE(vacuum(*table).value().paths.empty());
+  ASSERT_TRUE(is_committed(table->commit(change).value()));
+  EXPECT_EQ(bench.count(*table), "10");
+  EXPECT_TRUE(vacuum(*table).value().paths.empty());
+  // What nobody waits for after a restart goes.
+  (void)bench.rows(*table, 10, 10);
+  table = bench.table();
+  bench.clock.advance(24h * 400);
+  EXPECT_EQ(vacuum(*table).value().paths.size(), 1U);
+  EXPECT_EQ(bench.count(*table), "10");
+}
+
 TEST(LakeTable, DescribesItsFilesTruly) {
   LakeBench bench;
   auto table = bench.table();
