@@ -188,6 +188,22 @@ TEST_F(RoleTest, IsGivenForAWebIdentityWhoseTokenIsReadAnewEachTime) {
   EXPECT_THAT(key(), HasSubstr("AWS_ROLE_ARN"));
 }
 
+TEST_F(RoleTest, LeavesNoSecretInTheLog) {
+  profile("role_arn = arn:aws:iam::1:role/shop\nsource_profile = base\n");
+  testing::internal::CaptureStderr();
+  const auto found = get();
+  profile("role_arn = arn:aws:iam::1:role/shop\nsource_profile = wrong\n");
+  const auto refused = get();
+  const auto log = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(found.has_value());
+  EXPECT_FALSE(refused.has_value());
+  EXPECT_THAT(log,
+              AllOf(HasSubstr("aws.credentials_fetched"), HasSubstr("aws.credentials_failed")));
+  for (const auto* secret : {"base-secret", "role-secret", "guessed", "=token"}) {
+    EXPECT_THAT(log, Not(HasSubstr(secret)));
+  }
+}
+
 constexpr auto kKeys = R"({"AccessKeyId":"ASIAHOST","SecretAccessKey":"s","Token":"t",
                            "Expiration":"2026-01-31T18:00:00Z"})";
 

@@ -91,7 +91,8 @@ int on_node(aws_xml_node* node, void* user) {
   }
   XmlElement element{.name = std::string(view(aws_xml_node_get_name(node)))};
   aws_byte_cursor body{};
-  if (reading.depth > kDepthMax || aws_xml_node_as_body(node, &body) != AWS_OP_SUCCESS) {
+  if (element.name.empty() || reading.depth > kDepthMax ||
+      aws_xml_node_as_body(node, &body) != AWS_OP_SUCCESS) {
     return AWS_OP_ERR;
   }
   const auto inner = view(body);

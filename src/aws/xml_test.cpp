@@ -29,7 +29,8 @@ TEST(Xml, KeepsWhatIsNoEntity) {
 }
 
 TEST(Xml, RefusesWhatIsNoDocument) {
-  for (const auto* bad : {"", "text", "<a>", "<a><b></a>", "{\"a\":1}", "<", "<a"}) {
+  for (const auto* bad :
+       {"", "text", "<a>", "<a><b></a>", "{\"a\":1}", "<", "<a", "< >x</ >", "<>x</>"}) {
     EXPECT_FALSE(parse_xml(bad).has_value()) << bad;
   }
 }

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <mutex>
 #include <vector>
@@ -89,7 +90,10 @@ Error failure(CURLcode code, const WebRequest& request, const char* detail, bool
       return {Code::Invalid, "not a URL: " + base::printable(request.url)};
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-      return {Code::Invalid, fmt::format("the certificate of {} is not trusted: {}", host, what)};
+      return {Code::Invalid,
+              fmt::format("the certificate of {} is not trusted ({}); give the file of the "
+                          "certificates to trust, for AWS in AWS_CA_BUNDLE",
+                          host, what)};
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
       return {Code::Unavailable, fmt::format("there is no host {}: {}", host, what)};
@@ -108,6 +112,7 @@ struct WebClient::Line {
   std::unique_ptr<CURLM, Freeing<CURLM, curl_multi_cleanup>> multi{curl_multi_init()};
   std::unique_ptr<CURL, Freeing<CURL, curl_easy_cleanup>> easy{curl_easy_init()};
   char detail[CURL_ERROR_SIZE] = {};
+  std::string host = {};  ///< that it is connected to
 
   void prepare(const WebRequest& request, const HeaderList& headers, Exchange& exchange);
   Result<CURLcode> run(const WebRequest& request, Exchange& exchange, const std::stop_token& stop);
@@ -188,24 +193,29 @@ Result<std::unique_ptr<WebClient>> WebClient::open(WebClientOptions options) {
   return std::unique_ptr<WebClient>(new WebClient(std::move(options)));
 }
 
-std::unique_ptr<WebClient::Line> WebClient::take() {
+/// The line to `host` that was used last, or a new one.
+std::unique_ptr<WebClient::Line> WebClient::take(const std::string& host) {
   const std::lock_guard lock(state_->mutex);
-  if (state_->idle.empty()) return std::make_unique<Line>();
-  auto line = std::move(state_->idle.back());
-  state_->idle.pop_back();
+  auto& idle = state_->idle;
+  const auto found = std::find_if(idle.rbegin(), idle.rend(),
+                                  [&](const auto& line) { return line->host == host; });
+  auto line = found == idle.rend() ? std::make_unique<Line>() : std::move(*found);
+  if (found != idle.rend()) idle.erase(std::next(found).base());
+  line->host = host;
   return line;
 }
 
 void WebClient::give_back(std::unique_ptr<Line> line) {
   const std::lock_guard lock(state_->mutex);
-  if (state_->idle.size() < state_->options.idle_connections_max) {
-    state_->idle.push_back(std::move(line));
+  state_->idle.push_back(std::move(line));
+  if (state_->idle.size() > state_->options.idle_connections_max) {
+    state_->idle.erase(state_->idle.begin());
   }
 }
 
 Result<ResponseHead> WebClient::stream(const WebRequest& request, const BodyReader& read,
                                        const std::stop_token& stop) {
-  auto line = take();
+  auto line = take(request.url.substr(0, request.url.find('/', 8)));
   Exchange exchange{.read = read};
   const auto headers = header_list(request);
   curl_easy_reset(line->easy.get());

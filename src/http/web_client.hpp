@@ -61,7 +61,7 @@ class WebClient {
  private:
   struct Line;
   explicit WebClient(WebClientOptions options);
-  std::unique_ptr<Line> take();
+  std::unique_ptr<Line> take(const std::string& host);
   void give_back(std::unique_ptr<Line> line);
 
   struct State;

@@ -1,6 +1,7 @@
 """A proxy for HTTP that spoils chosen requests: lost answers, statuses of its own, hangs."""
 import http.client
 import http.server
+import ssl
 import threading
 
 ERRORS = {409: "ConditionalRequestConflict", 412: "PreconditionFailed", 500: "InternalError", 503: "SlowDown"}
@@ -11,9 +12,10 @@ class FaultProxy:
 
     "pass"; "lose" (done, but the answer is lost); "drop" (not done, no answer); a status (not done, answered with it);
     "late 500" (done, but answered with a 500); "hang" (not done, no answer until the proxy closes).
+    With `certificate`, a file that holds the key too, it speaks TLS.
     """
 
-    def __init__(self, upstream, plan):
+    def __init__(self, upstream, plan, certificate=None):
         self.upstream, self.plan, self.seen = upstream, plan, []
         self.closing = threading.Event()
         proxy = self
@@ -63,11 +65,16 @@ class FaultProxy:
                 """A client that went away before its answer."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
 
     def forward(self, method, target, headers, body):
         connection = http.client.HTTPConnection(self.upstream, timeout=60)

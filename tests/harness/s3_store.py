@@ -1,5 +1,5 @@
-"""An S3 server on the loopback for tests. VERSITYGW=FILE is one that checks signatures and honours conditional writes among
-racing writers; without it stands moto, in its mode that checks signatures of known keys."""
+"""An S3 server on the loopback for tests: versitygw, which checks every signature and body, if this machine has it (VERSITYGW=FILE,
+or VERSITYGW=install, which builds it once into the user's cache by a new enough Go); else moto, in its mode that checks signatures."""
 import os
 import pathlib
 import socket
@@ -11,6 +11,8 @@ import boto3
 from botocore.config import Config
 
 REGION = "us-east-1"
+VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"  # pinned, and checked by Go's checksum database
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace" / "versitygw-1.8.0"
 START_SECONDS_MAX = 60
 
 
@@ -20,6 +22,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def versitygw():
+    """The program, or None."""
+    asked, cached = os.environ.get("VERSITYGW"), CACHE / "versitygw"
+    if asked == "install" and not cached.exists():
+        subprocess.run(["go", "install", VERSITYGW], env={**os.environ, "GOBIN": str(CACHE)}, check=True)
+    if asked and asked != "install":
+        return asked
+    return str(cached) if cached.exists() else None
+
+
 class S3Store:
     """`url`, `access_key`, `secret_key` of a running server whose data is in `folder`."""
 
@@ -27,7 +39,7 @@ class S3Store:
         self.folder = pathlib.Path(folder)
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}"
-        self.binary = os.environ.get("VERSITYGW")
+        self.binary = versitygw()
         self.access_key, self.secret_key = "AKIDMILLRACETEST", "secretsecretsecret"
         self.process = self.start_versitygw() if self.binary else self.start_moto()
         self.await_start()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Judges our S3 client: by boto3, which looks at the same bucket of a real server, and by a proxy that loses answers.
 
-    BUILD=build/release [VERSITYGW=FILE] python s3.py [--seed N]
+    BUILD=build/release [VERSITYGW=install|FILE] python s3.py [--seed N]
 
-VERSITYGW names a server that checks every signature and body; without it the server is moto (tests/harness/s3_store.py).
+tests/harness/s3_store.py says which server it is.
 """
 import argparse
 import concurrent.futures
@@ -173,6 +173,23 @@ def judge_faults(store, problems, rng):
     proxy.close()
 
 
+def judge_certificates(store, problems, _):
+    certificate = store.folder / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", certificate, "-out",
+                    store.folder / "public.pem"], check=True, capture_output=True)
+    with certificate.open("a") as both:
+        both.write((store.folder / "public.pem").read_text())
+    proxy = FaultProxy(store.address, lambda *_: "pass", certificate)
+    trusting = Ours(store, proxy.url, AWS_CA_BUNDLE=str(store.folder / "public.pem"))
+    problems.equal(trusting.ask("put", key="tls", text="over TLS"), "done", "put over TLS")
+    problems.equal(trusting.ask("get", key="tls").get("text"), "over TLS", "get over TLS")
+    wary = Ours(store, proxy.url)
+    problems.refusal(wary.ask("get", key="tls"), "invalid", "certificate", "AWS_CA_BUNDLE")
+    for one in (trusting, wary, proxy):
+        one.close()
+
+
 def judge_probe(store, problems, _):
     ours = Ours(store)
     problems.equal(ours.ask("probe", prefix="t/"), "done", "probe of a good store")
@@ -193,7 +210,8 @@ def main():
     store, problems = S3Store(folder), Problems()
     try:
         store.boto3().create_bucket(Bucket=BUCKET)
-        for judge in (judge_contents, judge_uploads, judge_refusals, judge_races, judge_probe, judge_faults):
+        for judge in (judge_contents, judge_uploads, judge_refusals, judge_races, judge_probe, judge_certificates,
+                      judge_faults):
             before = len(problems)
             judge(store, problems, random.Random(options.seed))
             problems[before:] = [f"{judge.__name__}: {problem}" for problem in problems[before:]]
