@@ -33,17 +33,17 @@ def versitygw():
 
 
 class S3Store:
-    """`url`, `access_key`, `secret_key` of a running server whose data is in `folder`."""
+    """`url`, `access_key`, `secret_key` of a running server whose data is in `folder`: of `binary`, a versitygw, or moto."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, binary=None, checks_signatures=True):
         self.folder = pathlib.Path(folder)
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}"
-        self.binary = versitygw()
+        self.binary, self.checks_signatures = binary, checks_signatures
         self.access_key, self.secret_key = "AKIDMILLRACETEST", "secretsecretsecret"
         self.process = self.start_versitygw() if self.binary else self.start_moto()
         self.await_start()
-        if not self.binary:
+        if not self.binary and checks_signatures:
             self.make_moto_key()
 
     @property
@@ -62,7 +62,7 @@ class S3Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         host, port = self.address.split(":")
         server = pathlib.Path(sys.executable).parent / "moto_server"
-        environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "3"}
+        environment = {**os.environ, **({"INITIAL_NO_AUTH_ACTION_COUNT": "3"} if self.checks_signatures else {})}
         return subprocess.Popen([server, "-H", host, "-p", port], env=environment, stdout=subprocess.DEVNULL,
                                 stderr=(self.folder / "log").open("wb"))
 
@@ -91,8 +91,8 @@ class S3Store:
                 "AWS_SECRET_ACCESS_KEY": self.secret_key, "AWS_CONFIG_FILE": os.devnull,
                 "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "no_proxy": "127.0.0.1"}
 
-    def boto3(self):
-        return boto3.client("s3", endpoint_url=self.url, region_name=REGION, aws_access_key_id=self.access_key,
+    def boto3(self, service="s3"):
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id=self.access_key,
                             aws_secret_access_key=self.secret_key,
                             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}))
 

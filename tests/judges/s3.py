@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 from harness.fault_proxy import FaultProxy
-from harness.s3_store import S3Store
+from harness.s3_store import S3Store, versitygw
 
 BUCKET = "lake"
 KEYS = ["plain", "t/date=2024-01-01/x+y z.parquet", "ü/ñ%41", "t'(e)*s!t~", "a;b&c=d,e:f@g$h", "a<b>&amp;c", "日本/本"]
@@ -28,7 +28,7 @@ class Ours:
     """Our client as a process that is asked line by line."""
 
     def __init__(self, store, url=None, bucket=BUCKET, **environment):
-        binary = pathlib.Path(os.environ["BUILD"], "src", "aws", "s3_lines")
+        binary = pathlib.Path(os.environ["BUILD"], "src", "aws", "aws_lines")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self.process = subprocess.Popen([binary, bucket], env={**clean, **store.environment(url), **environment}, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8")
@@ -207,7 +207,7 @@ def main():
     options = parser.parse_args()
     folder = pathlib.Path(os.environ["BUILD"]).resolve().parent / "test_data" / "s3"
     shutil.rmtree(folder, ignore_errors=True)
-    store, problems = S3Store(folder), Problems()
+    store, problems = S3Store(folder, versitygw()), Problems()
     try:
         store.boto3().create_bucket(Bucket=BUCKET)
         for judge in (judge_contents, judge_uploads, judge_refusals, judge_races, judge_probe, judge_certificates,

@@ -1,4 +1,4 @@
-// Works on a bucket for the judge of S3 (tests/judges/s3.py). Each line of standard input is a JSON
+// Asks AWS for its judges (tests/judges/s3.py, aws_calls.py). Each line of standard input is a JSON
 // object: `do` and what it needs. Each answer is a line: a JSON object, or `{"error": code,
 // "message": …}`. The settings and credentials are those of the environment; the bucket is the
 // first argument.
@@ -88,6 +88,28 @@ Result<json> read(aws::S3& s3, const std::string& what, const json& asked) {
   return json{{"objects", objects}, {"prefixes", page.prefixes}};
 }
 
+/// An operation of another service: what it answered, whatever that is.
+Result<json> call(aws::Client& client, const json& asked) {
+  static const std::map<std::string, aws::Service> kServices = {
+      {"kinesis", aws::kKinesis}, {"dynamodb", aws::kDynamoDb}, {"cloudwatch", aws::kCloudWatch},
+      {"sqs", aws::kSqs},         {"sns", aws::kSns},           {"sts", aws::kSts}};
+  const auto& service = kServices.at(asked["service"]);
+  const std::string operation = asked["operation"];
+  aws::QueryCall query{.action = operation};
+  if (asked.contains("parameters")) {
+    for (const auto& [name, value] : asked["parameters"].items()) {
+      query.parameters.emplace_back(name, value);
+    }
+  }
+  const auto outcome =
+      TRY(asked.contains("body") ? client.call_json(service, {operation, asked["body"].dump()})
+                                 : client.call_query(service, query));
+  if (const auto* refused = std::get_if<aws::ServiceError>(&outcome)) {
+    return refused->as_error(operation);
+  }
+  return json(std::get<http::Response>(outcome).body);
+}
+
 Result<json> work(aws::S3& s3, base::Random& random, const json& asked) {
   const std::string what = asked["do"];
   const std::string key = asked.value("key", "");
@@ -145,7 +167,8 @@ int run(const std::string& bucket) {
   }
   std::string line;
   while (std::getline(std::cin, line)) {
-    const auto answer = work(*s3, random, json::parse(line));
+    const auto asked = json::parse(line);
+    const auto answer = asked["do"] == "call" ? call(client, asked) : work(*s3, random, asked);
     const auto told =
         answer ? *answer
                : json{{"error", name_of(answer.error().code)}, {"message", answer.error().text()}};
