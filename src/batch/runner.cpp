@@ -317,8 +317,7 @@ Result<Runner::Attempted> Runner::commit(Task& task, const Computed& computed) {
   change.read_version = computed.output->version;
   const auto drop_file = [&] {
     if (!computed.file) return;
-    const auto path = output.root() / lake::uri_decoded(computed.file->path);
-    (void)parts_.tools.disk.remove(path).has_value();  // vacuum finds what is left
+    output.discard_file(computed.file->path);
   };
   std::lock_guard lock(task.claim_mutex);
   const bool has_claim = task.has_claim && TRY(parts_.runs.still_holds(task.claim));

@@ -110,7 +110,7 @@ Result<void> TableChanges::read_times(const std::vector<std::string>& paths) {
   for (const auto& path : paths) {
     const auto file = table_.root() / lake::uri_decoded(path);
     if (by_file_.contains(path)) continue;
-    if (!TRY(table_.tools().disk.stat(file))) continue;
+    if (!TRY(table_.store().stat(file))) continue;
     auto rows = TRY(connection.query(
         fmt::format("SELECT DISTINCT CAST(floor(epoch_us({}) / {}) AS BIGINT) AS step FROM "
                     "read_parquet({}, hive_partitioning = false) WHERE isfinite({})",

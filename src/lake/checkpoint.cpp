@@ -85,7 +85,7 @@ std::size_t longest_line(std::string_view lines) {
 Result<std::shared_ptr<const Snapshot>> Table::load() const {
   std::int64_t checkpoint = -1, first = -1, last = -1;
   std::set<std::int64_t> commits;
-  for (const auto& entry : TRY(tools_.disk.list(log_))) {
+  for (const auto& entry : TRY(store_.list(log_))) {
     if (is_checkpoint(entry.name)) checkpoint = std::max(checkpoint, *version_of(entry.name));
     if (is_commit(entry.name)) commits.insert(*version_of(entry.name));
   }
@@ -148,8 +148,10 @@ Result<void> Table::checkpoint() {
   const std::string lines = TRY(checkpoint_lines(*now, keep_after));
   const std::string name = fmt::format("{:020}{}", version, kCheckpointEnd);
   const os::Path path = log_ / name;
-  const os::Path source = log_ / fmt::format(".{}.{}.json", name, tools_.random.uuid());
-  const os::Path part = log_ / fmt::format(".{}.{}.tmp", name, tools_.random.uuid());
+  const os::Path source =
+      store_.draft_of(log_ / fmt::format(".{}.{}.json", name, tools_.random.uuid()));
+  const os::Path part =
+      store_.draft_of(log_ / fmt::format(".{}.{}.tmp", name, tools_.random.uuid()));
   const auto write = [&]() -> Result<void> {
     TRY(os::write_file(tools_.disk, source, lines));
     auto connection = TRY(tools_.engine.connect());
@@ -160,11 +162,9 @@ Result<void> Table::checkpoint() {
                     "parquet, COMPRESSION zstd)",
                     base::sql_string(source.string()), longest_line(lines) + 65536, kActionColumns,
                     base::sql_string(part.string()))));
-    TRY(tools_.disk.sync_file(part));
-    TRY(tools_.disk.rename(part, path));
-    TRY(tools_.disk.sync_directory(log_));
+    TRY(store_.publish(part, path));
     const Json hint{{"version", version}, {"size", std::count(lines.begin(), lines.end(), '\n')}};
-    return os::write_file(tools_.disk, log_ / "_last_checkpoint", hint.dump());
+    return store_.put(log_ / "_last_checkpoint", hint.dump());
   };
   auto written = write();
   (void)tools_.disk.remove(source).has_value();
@@ -198,7 +198,7 @@ Result<void> Table::maintain(base::TableVersion keep_from) {
 Result<void> Table::clean_log(base::TableVersion keep_from) {
   const auto cutoff =
       std::chrono::floor<std::chrono::days>(tools_.clock.now() - options_.log_retention);
-  const auto entries = TRY(tools_.disk.list(log_));
+  const auto entries = TRY(store_.list(log_));
   std::int64_t keep = -1;
   for (const auto& entry : entries) {
     if (is_checkpoint(entry.name) && entry.modified_at < cutoff) {
@@ -206,14 +206,14 @@ Result<void> Table::clean_log(base::TableVersion keep_from) {
     }
   }
   keep = std::min(keep, keep_from.value());
-  std::size_t removed = 0;
+  std::vector<os::Path> old;
   for (const auto& entry : entries) {
     const auto version = version_of(entry.name);
     if (!version || *version >= keep) continue;
-    TRY(tools_.disk.remove(log_ / entry.name));
-    ++removed;
+    old.push_back(log_ / entry.name);
   }
-  if (removed > 0) events::log_cleaned(tools_.telemetry, root_, removed);
+  TRY(store_.remove(old));
+  if (!old.empty()) events::log_cleaned(tools_.telemetry, root_, old.size());
   return {};
 }
 

@@ -121,21 +121,13 @@ Result<std::vector<PartitionValues>> partitions_of(sql::Connection& connection,
 
 namespace {
 
-// Makes a partition's folder, durably. If a committed file stands in it, it is so already; else it
-// may be there from a try, or a life, that ended before its sync.
-Result<void> make_folder(const Table& table, const std::string& folder) {
-  auto& disk = table.tools().disk;
-  TRY(os::make_directories_durably(disk, table.root() / folder));
+// A committed file that stands in a folder says that it is durable.
+Settled is_settled(const Table& table, const std::string& folder) {
   const auto prefix = uri_encoded(folder);
   const auto snapshot = table.snapshot();
   const auto first = snapshot->files.lower_bound(prefix);
-  if (first != snapshot->files.end() && first->first.starts_with(prefix)) return {};
-  os::Path parent = table.root();
-  for (const auto& name : os::Path(folder).parent_path()) {
-    TRY(disk.sync_directory(parent));
-    parent /= name;
-  }
-  return {};
+  const bool has_file = first != snapshot->files.end() && first->first.starts_with(prefix);
+  return has_file ? Settled::Yes : Settled::No;
 }
 
 }  // namespace
@@ -149,41 +141,39 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
   const std::string folder = partition_folder(metadata->partition_columns, partition);
   const std::string name = folder + "part-" + tools.random.uuid() + ".parquet";
   const os::Path path = table.root() / name;
-  TRY(make_folder(table, folder));
+  const os::Path draft = table.store().draft_of(path);
+  TRY(table.store().make_folder(table.root(), path.parent_path(), is_settled(table, folder)));
+  os::FileInfo info;
   const auto write = [&]() -> Result<Written> {
     auto rows = TRY(connection.query(fmt::format(
         "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION {}, ROW_GROUP_SIZE {}, "
         "DICTIONARY_SIZE_LIMIT {}, RETURN_STATS true)",
-        select, base::sql_string(path.string()), options.codec, options.row_group_rows,
+        select, base::sql_string(draft.string()), options.codec, options.row_group_rows,
         options.dictionary_entries_max)));
     auto written = TRY(read_answer(rows));
-    TRY(tools.disk.sync_file(path));
-    TRY(tools.disk.sync_directory(path.parent_path()));
+    if (written.record_count > 0) info = TRY(table.store().publish(draft, path));
     return written;
   };
   auto written = write();
   if (!written || written->record_count == 0) {
-    (void)tools.disk.remove(path).has_value();
+    (void)tools.disk.remove(draft).has_value();
     if (!written) return std::move(written).error();
     return std::optional<AddFile>();
   }
-  const auto info = TRY(tools.disk.stat(path));
-  if (!info)
-    return Error{Code::Unavailable, "the file that was just written is gone", path.string()};
   Schema stored;
   for (const auto& column : metadata->schema) {
     if (!is_partition_column(*metadata, column.name)) stored.push_back(column);
   }
   table.await_commit_of(uri_encoded(name));
-  return std::optional(
-      AddFile{.path = uri_encoded(name),
-              .partition_values = partition,
-              .size = static_cast<std::int64_t>(info->size),
-              .modified_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                 info->modified_at.time_since_epoch())
-                                 .count(),
-              .stats = statistics_json(stored, written->record_count, written->facts),
-              .record_count = written->record_count});
+  return std::optional(AddFile{
+      .path = uri_encoded(name),
+      .partition_values = partition,
+      .size = static_cast<std::int64_t>(info.size),
+      .modified_ms =
+          std::chrono::duration_cast<std::chrono::milliseconds>(info.modified_at.time_since_epoch())
+              .count(),
+      .stats = statistics_json(stored, written->record_count, written->facts),
+      .record_count = written->record_count});
 }
 
 Result<std::vector<AddFile>> write_data_files(sql::Connection& connection, const Table& table,

@@ -96,13 +96,13 @@ struct Found {
 };
 
 // All data files below `folder`; names that start with `_` or `.` are not data.
-Result<void> find_files(os::Disk& disk, const os::Path& root, const std::string& folder,
+Result<void> find_files(Store& store, const os::Path& root, const std::string& folder,
                         std::vector<Found>& found) {
-  for (const auto& entry : TRY(disk.list(root / folder))) {
+  for (const auto& entry : TRY(store.list(root / folder))) {
     if (entry.name.starts_with("_") || entry.name.starts_with(".")) continue;
     const std::string path = folder + entry.name;
     if (entry.is_directory) {
-      TRY(find_files(disk, root, path + "/", found));
+      TRY(find_files(store, root, path + "/", found));
     } else {
       found.push_back({path, static_cast<std::int64_t>(entry.size), entry.modified_at});
     }
@@ -120,8 +120,9 @@ Result<Vacuumed> vacuum(Table& table, const VacuumOptions& options) {
   const auto cutoff_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(cutoff.time_since_epoch()).count();
   std::vector<Found> found;
-  TRY(find_files(table.tools().disk, table.root(), "", found));
+  TRY(find_files(table.store(), table.root(), "", found));
   Vacuumed done;
+  std::vector<os::Path> unnamed;
   for (const auto& file : found) {
     const std::string path = uri_encoded(file.path);
     const auto tombstone = snapshot->tombstones.find(path);
@@ -129,10 +130,11 @@ Result<Vacuumed> vacuum(Table& table, const VacuumOptions& options) {
                               ? tombstone->second.deleted_ms > cutoff_ms
                               : file.modified_at > cutoff;
     if (snapshot->files.contains(path) || is_young || awaited.contains(path)) continue;
-    if (!options.is_dry_run) TRY(table.tools().disk.remove(table.root() / file.path));
+    unnamed.push_back(table.root() / file.path);
     done.paths.push_back(file.path);
     done.bytes += file.bytes;
   }
+  if (!options.is_dry_run) TRY(table.store().remove(unnamed));
   return done;
 }
 

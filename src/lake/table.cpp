@@ -18,6 +18,13 @@ using base::Result;
 
 constexpr int kReaderVersionMax = 1;
 constexpr int kWriterVersionMax = 2;
+constexpr int kPutAttempts = 6;
+
+// Longer with each attempt, and by chance, so that racing writers part.
+void pause(base::Random& random, int attempt) {
+  const auto wait_max = std::uint64_t{1} << std::min(attempt, 7);
+  std::this_thread::sleep_for(std::chrono::milliseconds(random.below(wait_max + 1)));
+}
 
 std::int64_t now_ms(const base::Clock& clock) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(clock.now().time_since_epoch())
@@ -92,9 +99,6 @@ os::Path Table::commit_path(std::int64_t version) const {
 Result<std::unique_ptr<Table>> Table::open(const os::Path& root, const Tools& tools,
                                            const TableOptions& options) {
   std::unique_ptr<Table> table(new Table(root, tools, options));
-  if (!TRY(tools.disk.stat(table->log_))) {
-    return Error{Code::NotFound, "there is no table here", root.string()};
-  }
   table->publish(TRY(table->load()));
   TRY(check_readable(*table->snapshot(), root));
   return table;
@@ -104,9 +108,9 @@ Result<std::unique_ptr<Table>> Table::open_or_create(
     const os::Path& root, const Schema& schema, const std::vector<std::string>& partition_columns,
     const Tools& tools, const TableOptions& options) {
   std::unique_ptr<Table> table(new Table(root, tools, options));
-  TRY(os::make_directories_durably(tools.disk, table->log_));
-  TRY(table->sync_names());
-  if (!TRY(tools.disk.stat(table->commit_path(0)))) {
+  TRY(table->store_.make_folder(root, table->log_, Settled::Yes));
+  TRY(table->settle_names());
+  if (!TRY(table->store_.stat(table->commit_path(0)))) {
     Commit first;
     first.info = {.version = 0,
                   .timestamp_ms = now_ms(tools.clock),
@@ -124,7 +128,7 @@ Result<std::unique_ptr<Table>> Table::open_or_create(
     if (!existing && existing.error().code != Code::NotFound) return existing.error();
     if (!existing) {
       const std::string bytes = TRY(encode_commit(first));
-      (void)TRY(os::write_new_file(tools.disk, table->commit_path(0), bytes));
+      (void)TRY(table->put_commit(first, bytes));
     }
   }
   table->publish(TRY(table->load()));
@@ -144,10 +148,10 @@ Result<std::unique_ptr<Table>> Table::open_or_create(
 
 // A life that was killed may have left folders and a commit that are seen but not yet synced. What
 // is read from them will be relied on: whoever takes up at their positions lets the source go.
-Result<void> Table::sync_names() const {
+Result<void> Table::settle_names() const {
   const os::Path tables = root_.parent_path();
   for (const auto& folder : {log_, root_, tables, tables.parent_path()}) {
-    TRY(tools_.disk.sync_directory(folder.empty() ? os::Path(".") : folder));
+    TRY(store_.settle(folder));
   }
   return {};
 }
@@ -174,14 +178,14 @@ std::set<std::string> Table::awaited_files() const {
 }
 
 void Table::discard_file(const std::string& path) const {
-  (void)tools_.disk.remove(root_ / uri_decoded(path)).has_value();
+  (void)store_.remove({root_ / uri_decoded(path)}).has_value();
   std::lock_guard lock(mutex_);
   awaited_.erase(path);
 }
 
 Result<Commit> Table::read_commit(std::int64_t version) const {
   const os::Path path = commit_path(version);
-  auto commit = decode_commit(TRY(os::read_file(tools_.disk, path)), version);
+  auto commit = decode_commit(TRY(store_.read(path)), version);
   if (commit) return commit;
   Error error = commit.error();
   error.place = path.string();
@@ -191,8 +195,9 @@ Result<Commit> Table::read_commit(std::int64_t version) const {
 Result<std::shared_ptr<const Snapshot>> Table::advance(std::shared_ptr<const Snapshot> from) const {
   for (;;) {
     const std::int64_t next = from->version.value() + 1;
-    if (!TRY(tools_.disk.stat(commit_path(next)))) return from;
-    from = from->after(TRY(read_commit(next)));
+    const auto commit = read_commit(next);
+    if (!commit && commit.error().code == Code::NotFound) return from;
+    from = from->after(TRY(commit));
   }
 }
 
@@ -257,8 +262,7 @@ Result<std::variant<Committed, Conflict>> Table::commit(const Transaction& trans
     const Commit commit = TRY(commit_of(transaction, *now));
     if (auto committed = TRY(try_commit(transaction, commit))) return Outcome(*committed);
     events::commit_raced(tools_.telemetry, root_, commit.info.version);
-    const auto wait_max = std::uint64_t{1} << std::min(attempt, 7);
-    std::this_thread::sleep_for(std::chrono::milliseconds(tools_.random.below(wait_max + 1)));
+    pause(tools_.random, attempt);
   }
   return Error{
       Code::Unavailable,
@@ -266,33 +270,51 @@ Result<std::variant<Committed, Conflict>> Table::commit(const Transaction& trans
       root_.string()};
 }
 
+// Whether the commit that stands where `commit` should is `commit`.
+Result<bool> Table::is_ours(const Commit& commit) const {
+  const auto there = TRY(read_commit(commit.info.version));
+  return there.info.transaction_id == commit.info.transaction_id;
+}
+
+// False if another writer took the version or is about to. Errors  Unknown: ours may stand there.
+Result<bool> Table::put_commit(const Commit& commit, const std::string& bytes) const {
+  using What = PutOutcome::What;
+  std::optional<Error> doubt;  // why an earlier try may yet have done it
+  const auto unknown = [&](const Error& error) {
+    return Error{Code::Unknown, (doubt ? *doubt : error).message, error.place};
+  };
+  for (int attempt = 0; attempt < kPutAttempts; ++attempt) {
+    if (attempt > 0) pause(tools_.random, attempt);
+    const auto put = store_.put_if_absent(commit_path(commit.info.version), bytes);
+    if (!put) return doubt ? unknown(*doubt) : put.error();
+    if (put->what == What::Created) return true;
+    if (put->what == What::Conflict) continue;
+    const auto ours = is_ours(commit);
+    if (put->what == What::Ambiguous) {
+      doubt = *put->error;
+      events::commit_ambiguous(tools_.telemetry, root_, doubt->text(), ours && *ours);
+    }
+    if (ours && !*ours) return false;
+    if (ours) {
+      const auto settled = store_.settle(log_);
+      return settled ? Result<bool>(true) : unknown(settled.error());
+    }
+    if (put->what == What::Exists || ours.error().code != Code::NotFound) {
+      return unknown(ours.error());
+    }
+    // What was begun may still arrive. The same bytes are put again: then one of the two stands.
+  }
+  if (doubt) return unknown(*doubt);
+  return false;
+}
+
 // None if another writer took the version.
 Result<std::optional<Committed>> Table::try_commit(const Transaction& transaction,
                                                    const Commit& commit) {
   const auto started = tools_.clock.steady_now();
-  const std::string bytes = TRY(encode_commit(commit));
   const auto version = commit.info.version;
-  const auto written = os::write_new_file(tools_.disk, commit_path(version), bytes);
-  bool is_ours = written && *written == os::Renamed::Done;
-  if (!written) {
-    // The file may stand there although something failed: what is there decides.
-    const auto there = read_commit(version);
-    is_ours = there && there->info.transaction_id == commit.info.transaction_id;
-    if (!is_ours && there) return std::optional<Committed>();
-    events::commit_ambiguous(tools_.telemetry, root_, written.error().text(), is_ours);
-    if (!is_ours) {
-      const bool is_absent = there.error().code == Code::NotFound;
-      Error error = written.error();
-      if (!is_absent) error.code = Code::Unknown;
-      return error;
-    }
-    if (auto synced = tools_.disk.sync_directory(log_); !synced) {
-      Error error = std::move(synced).error();
-      error.code = Code::Unknown;
-      return error;
-    }
-  }
-  if (!is_ours) return std::optional<Committed>();
+  const std::string bytes = TRY(encode_commit(commit));
+  if (!TRY(put_commit(commit, bytes))) return std::optional<Committed>();
   const auto next = snapshot()->after(commit);
   publish(next);
   {

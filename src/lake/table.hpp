@@ -13,18 +13,19 @@
 #include "base/random.hpp"
 #include "base/telemetry.hpp"
 #include "lake/snapshot.hpp"
-#include "os/disk.hpp"
+#include "lake/store.hpp"
 #include "sql/instance.hpp"
 
 namespace millrace::lake {
 
 /// What a table works with; all must outlive it.
 struct Tools {
-  os::Disk& disk;
+  os::Disk& disk;         ///< of this machine, for what is not yet or never in a table
   sql::Instance& engine;  ///< reads and writes checkpoints and data files
   const base::Clock& clock;
   base::Random& random;
   base::Telemetry telemetry;
+  Store* store = nullptr;  ///< where tables lie; null: on `disk`
 };
 
 struct TableOptions {
@@ -67,7 +68,7 @@ struct Conflict {
   std::string detail;
 };
 
-/// One Delta table in a folder.
+/// One Delta table in a folder of a store.
 /// Threads: safe from any; commits of one process go one after the other.
 class Table {
  public:
@@ -111,14 +112,21 @@ class Table {
   void discard_file(const std::string& path) const;
 
   const Tools& tools() const { return tools_; }
+  /// Where the table lies.
+  Store& store() const { return store_; }
   const TableOptions& options() const { return options_; }
 
  private:
   Table(os::Path root, const Tools& tools, const TableOptions& options)
-      : root_(std::move(root)), log_(root_ / "_delta_log"), tools_(tools), options_(options) {}
+      : root_(std::move(root)),
+        log_(root_ / "_delta_log"),
+        tools_(tools),
+        options_(options),
+        disk_store_(tools.disk),
+        store_(tools.store ? *tools.store : disk_store_) {}
 
   os::Path commit_path(std::int64_t version) const;
-  base::Result<void> sync_names() const;
+  base::Result<void> settle_names() const;
   base::Result<Commit> read_commit(std::int64_t version) const;
   base::Result<std::shared_ptr<const Snapshot>> load() const;
   base::Result<Snapshot> load_checkpoint(const os::Path& path, std::int64_t version) const;
@@ -128,6 +136,8 @@ class Table {
   base::Result<Commit> commit_of(const Transaction& transaction, const Snapshot& base) const;
   base::Result<std::optional<Committed>> try_commit(const Transaction& transaction,
                                                     const Commit& commit);
+  base::Result<bool> put_commit(const Commit& commit, const std::string& bytes) const;
+  base::Result<bool> is_ours(const Commit& commit) const;
   void publish(std::shared_ptr<const Snapshot> snapshot);
   base::Result<void> clean_log(base::TableVersion keep_from);
 
@@ -135,6 +145,8 @@ class Table {
   const os::Path log_;
   const Tools tools_;
   const TableOptions options_;
+  mutable LocalStore disk_store_;
+  Store& store_;
   std::mutex commit_mutex_;  // one commit of this process at a time
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_;  // Guarded by mutex_.
