@@ -10,6 +10,7 @@
 
 #include "aws/digest.hpp"
 #include "aws/s3.hpp"
+#include "aws/session.hpp"
 
 namespace {
 
@@ -143,23 +144,13 @@ int run(const std::string& bucket) {
   base::Random random;
   auto log = base::EventLog(base::LogFormat::Text, base::Level::Warn);
   base::Metrics metrics;
-  const auto settings = aws::Settings::read(aws::process_environment());
-  if (!settings) {
-    std::cout << settings.error().text() << std::endl;
+  const auto session =
+      aws::Session::open(aws::process_environment(), "", clock, random, {log, metrics});
+  if (!session) {
+    std::cout << session.error().text() << std::endl;
     return 1;
   }
-  const auto web = http::WebClient::open({.ca_file = settings->ca_file});
-  if (!web) {
-    std::cout << web.error().text() << std::endl;
-    return 1;
-  }
-  const aws::Tools tools{**web, clock, random, {log, metrics}};
-  const auto provider = aws::CredentialProvider::open(*settings, tools);
-  if (!provider) {
-    std::cout << provider.error().text() << std::endl;
-    return 1;
-  }
-  aws::Client client(*settings, tools, provider->get());
+  auto& client = (*session)->client();
   auto s3 = aws::S3::open(client, {.bucket = bucket, .part_bytes = 5_MiB});
   if (!s3) {
     std::cout << s3.error().text() << std::endl;

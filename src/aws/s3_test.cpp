@@ -210,12 +210,16 @@ class Parts {
                   "<InitiateMultipartUploadResult><UploadId>u+1/=</UploadId>"
                   "</InitiateMultipartUploadResult>"};
     }
-    if (request.query_parameter("uploadId") != "u+1/=") return {.status = 400};
+    if (request.method != "HEAD" && request.query_parameter("uploadId") != "u+1/=") {
+      return {.status = 400};
+    }
     if (request.method == "DELETE") {
       return ++given_up == 1 ? http::Response{.status = 204} : xml_error(404, "NoSuchUpload");
     }
+    if (request.method == "HEAD") return {.status = 200, .body = std::string(12_MiB, 'x')};
     if (!part) {
       completed = request.body;
+      if (loses_completion) return {.status = FakeAws::kBreakOff};
       return late_error.empty() ? http::Response{.status = 200, .body = "<Done/>"}
                                 : xml_error(200, std::exchange(late_error, {}));
     }
@@ -228,6 +232,7 @@ class Parts {
   std::string completed;
   std::string failing_part;
   std::string late_error;
+  bool loses_completion = false;
   int given_up = 0;
   std::atomic<int> received = 0;
 };
@@ -306,6 +311,15 @@ TEST_F(UploadTest, IsGivenUpWhenStopped) {
 TEST_F(UploadTest, IsCompletedAgainIfTheErrorCameLate) {
   parts_.late_error = "InternalError";
   EXPECT_TRUE(upload(12_MiB).has_value());
+}
+
+TEST_F(UploadTest, LooksWhetherItIsThereIfTheLastAnswersAreLost) {
+  parts_.loses_completion = true;
+  EXPECT_TRUE(upload(12_MiB).has_value());
+  const auto other_size = upload(17_MiB);
+  ASSERT_FALSE(other_size.has_value());
+  EXPECT_EQ(other_size.error().code, Code::Unknown);
+  EXPECT_EQ(parts_.given_up, 0);
 }
 
 TEST_F(S3Test, WritesAFileOfOnePartAtOnce) {

@@ -103,15 +103,15 @@ class MultipartUpload {
                                        i + 1, xml_escaped(etags_[i]));
     }
     call.request.body += "</CompleteMultipartUpload>";
-    const auto outcome = TRY(s3_.ask(call, stop));
-    const auto* error = std::get_if<ServiceError>(&outcome);
-    if (error == nullptr) return {};
-    if (error->code == "NoSuchUpload") {
+    const auto outcome = s3_.ask(call, stop);
+    const auto* error = outcome ? std::get_if<ServiceError>(&*outcome) : nullptr;
+    if (outcome && error == nullptr) return {};
+    if (outcome ? error->code == "NoSuchUpload" : outcome.error().code == Code::Unknown) {
       // An attempt of ours whose answer was lost may have completed it.
       const auto there = TRY(s3_.head(key_, stop));
       if (there && there->size == size_) return {};
     }
-    return s3_.refused(*error, "complete", key_);
+    return outcome ? s3_.refused(*error, "complete", key_) : outcome.error();
   }
 
   /// Parts that stay are paid for: it does not end with the caller's token, and asks again until
