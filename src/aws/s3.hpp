@@ -95,6 +95,7 @@ class S3 {
   base::Result<void> put(const std::string& key, std::string bytes,
                          const std::stop_token& stop = {});
   /// Writes it only if there is none: one winner among racing writers.
+  /// Errors  say that nothing was written, but for Cancelled.
   base::Result<PutOutcome> put_if_absent(const std::string& key, std::string bytes,
                                          const std::stop_token& stop = {});
   base::Result<ListPage> list(const ListOptions& options, const std::stop_token& stop = {});
