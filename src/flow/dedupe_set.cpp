@@ -80,7 +80,7 @@ Result<void> DedupeSet::spill_oldest() {
   claims.reserve(oldest->second.count);
   std::ranges::copy_if(oldest->second.slots, std::back_inserter(claims),
                        [](const Claim& claim) { return claim.shard != Claim::kFree; });
-  TRY(spilled_->add(oldest->first, claims));
+  TRY(spilled_->add(oldest->first, std::move(claims)));
   bytes_ -= oldest->second.slots.size() * sizeof(Claim);
   buckets_.erase(oldest);
   return {};

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <lmdb.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
+#include <tuple>
 
 namespace millrace::flow {
 namespace {
@@ -16,6 +18,7 @@ using base::Result;
 
 constexpr std::size_t kMapBytes = std::size_t{1} << 36;  // address space, not memory
 constexpr MDB_dbi kBucketsMax = 4096;
+constexpr std::size_t kPutsMax = 50'000;
 
 // Key, then time, both so that LMDB's byte order is theirs.
 using StoredKey = std::array<unsigned char, 24>;
@@ -69,10 +72,17 @@ struct Transaction {
 
 struct SpilledClaims::State {
   MDB_env* env = nullptr;
+  MDB_txn* look = nullptr;  // at rest between reads: to make one costs more than to read
   std::map<std::int64_t, MDB_dbi> buckets;
 
   ~State() {
+    if (look) mdb_txn_abort(look);
     if (env) mdb_env_close(env);
+  }
+  Result<void> begin_look() {
+    if (look) return checked(mdb_txn_renew(look), "begin");
+    look = TRY(begin(MDB_RDONLY));
+    return {};
   }
   Result<MDB_txn*> begin(unsigned flags) {
     MDB_txn* handle = nullptr;
@@ -100,7 +110,20 @@ Result<std::unique_ptr<SpilledClaims>> SpilledClaims::open(const std::filesystem
   return std::unique_ptr<SpilledClaims>(new SpilledClaims(std::move(state)));
 }
 
-Result<void> SpilledClaims::add(std::int64_t bucket, const std::vector<Claim>& claims) {
+// In the tree's order, so that each of its pages is changed once; a part at a time, for a
+// transaction holds the pages that it changed in memory.
+Result<void> SpilledClaims::add(std::int64_t bucket, std::vector<Claim> claims) {
+  std::ranges::sort(claims, {}, [](const Claim& claim) {
+    return std::tuple(claim.key.high, claim.key.low, claim.time);
+  });
+  for (std::size_t at = 0; at < claims.size(); at += kPutsMax) {
+    const auto count = std::min(kPutsMax, claims.size() - at);
+    TRY(add_part(bucket, std::span(claims).subspan(at, count)));
+  }
+  return {};
+}
+
+Result<void> SpilledClaims::add_part(std::int64_t bucket, std::span<const Claim> claims) {
   Transaction change(TRY(state_->begin(0)));
   MDB_dbi database = 0;
   TRY(checked(mdb_dbi_open(change.handle, std::to_string(bucket).c_str(), MDB_CREATE, &database),
@@ -120,9 +143,12 @@ Result<std::optional<Claim>> SpilledClaims::find(std::int64_t bucket, Key128 key
                                                  std::int64_t until) {
   const auto database = state_->buckets.find(bucket);
   if (database == state_->buckets.end()) return std::optional<Claim>();
-  Transaction look(TRY(state_->begin(MDB_RDONLY)));
+  TRY(state_->begin_look());
   MDB_cursor* cursor = nullptr;
-  TRY(checked(mdb_cursor_open(look.handle, database->second, &cursor), "read"));
+  if (const int code = mdb_cursor_open(state_->look, database->second, &cursor); code != 0) {
+    mdb_txn_reset(state_->look);
+    return checked(code, "read").error();
+  }
   auto first = stored_key(key, from);
   MDB_val at{first.size(), first.data()}, stored{};
   const int code = mdb_cursor_get(cursor, &at, &stored, MDB_SET_RANGE);
@@ -137,6 +163,7 @@ Result<std::optional<Claim>> SpilledClaims::find(std::int64_t bucket, Key128 key
     }
   }
   mdb_cursor_close(cursor);
+  mdb_txn_reset(state_->look);
   if (code != MDB_NOTFOUND) TRY(checked(code, "read"));
   return found;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/result.hpp"
@@ -21,13 +22,15 @@ class SpilledClaims {
   static base::Result<std::unique_ptr<SpilledClaims>> open(const std::filesystem::path& folder);
   ~SpilledClaims();
 
-  base::Result<void> add(std::int64_t bucket, const std::vector<Claim>& claims);
+  base::Result<void> add(std::int64_t bucket, std::vector<Claim> claims);
   /// A claim of `key` with a time from `from` to `until`.
   base::Result<std::optional<Claim>> find(std::int64_t bucket, Key128 key, std::int64_t from,
                                           std::int64_t until);
   base::Result<void> drop_before(std::int64_t bucket);
 
  private:
+  base::Result<void> add_part(std::int64_t bucket, std::span<const Claim> claims);
+
   struct State;
   explicit SpilledClaims(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
