@@ -34,7 +34,7 @@ FOREIGN = {
     "boost/": {"http"},
     "curl/": {"http"},
     "yaml-cpp/": {"config"},
-    "openssl/": {"http", "aws"},
+    "openssl/": {"http", "aws", "kinesis"},
     "aws/": {"aws"},
     "lmdb": {"flow"},
     "prometheus/": {"base"},

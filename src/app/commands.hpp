@@ -23,6 +23,7 @@ struct RunOptions {
   std::string listen = "127.0.0.1:8080";
   bool is_insecure = false;  ///< may listen beyond loopback
   bool accepts_new_source = false;
+  os::Path aws_keys;  ///< keys that Kinesis requests must be signed with; empty: none
   std::string memory = "1GiB";
   base::LogFormat log_format = base::LogFormat::Text;
   base::Level log_level = base::Level::Info;

@@ -40,6 +40,10 @@ void add_run(CLI::App& app, Command& chosen) {
       ->type_name("HOST:PORT");
   command->add_flag("--insecure", options->is_insecure,
                     "Listen beyond this machine though nobody has to prove who they are");
+  command
+      ->add_option("--aws-keys", options->aws_keys,
+                   "Keys that requests of the Kinesis API must be signed with: lines ID SECRET")
+      ->type_name("FILE");
   command->add_flag("--accept-new-source", options->accepts_new_source,
                     "Read on though a source was deleted and made anew");
   command

@@ -10,6 +10,7 @@
 #include "batch/jobs.hpp"
 #include "flow/cut_board.hpp"
 #include "flow/query.hpp"
+#include "kinesis/service.hpp"
 #include "log/stream_set.hpp"
 #include "os/process.hpp"
 #include "serve/api.hpp"
@@ -54,6 +55,10 @@ log::StreamOptions options_of(const config::Source& source, const InstanceOption
 struct Instance::Parts {
   Parts(config::Pipeline pipeline_, InstanceOptions options_, World& world_)
       : pipeline(std::move(pipeline_)), options(std::move(options_)), world(world_) {}
+  // What the streams still write is answered by the services, which go before them.
+  ~Parts() {
+    if (streams) streams->close();
+  }
 
   const config::Pipeline pipeline;
   const InstanceOptions options;
@@ -69,6 +74,7 @@ struct Instance::Parts {
   std::unique_ptr<flow::QueryEngine> queries;
   std::unique_ptr<WorkerState> worker_state;
   std::unique_ptr<batch::Jobs> jobs;
+  std::unique_ptr<kinesis::Service> kinesis_api;
   std::unique_ptr<serve::Api> api;
 
   std::mutex mutex;
@@ -82,6 +88,7 @@ struct Instance::Parts {
   Result<void> open_sources();
   Result<void> open_worker();
   Result<void> open_jobs();
+  Result<void> open_kinesis_api();
   Result<void> open_api();
   std::vector<serve::LookupStatus> lookup_status() const;
   std::vector<std::string> unready();
@@ -156,6 +163,20 @@ Result<void> Instance::Parts::open_jobs() {
   return {};
 }
 
+Result<void> Instance::Parts::open_kinesis_api() {
+  kinesis::ServiceParts parts{
+      .streams = *streams,
+      .tokens = TRY(kinesis::Tokens::open(world.disk, options.data / "kinesis.key")),
+      .clock = world.clock,
+      .random = world.random,
+      .telemetry = world.telemetry()};
+  if (!options.aws_keys.empty()) {
+    parts.authorize = kinesis_authorizer(options.aws_keys, world.clock);
+  }
+  kinesis_api = std::make_unique<kinesis::Service>(std::move(parts));
+  return {};
+}
+
 Result<void> Instance::Parts::open_api() {
   serve::ApiParts parts{.pipeline = pipeline,
                         .streams = {},
@@ -166,6 +187,7 @@ Result<void> Instance::Parts::open_api() {
                         .jobs = *jobs,
                         .lookups = [this] { return lookup_status(); },
                         .unready = [this] { return unready(); },
+                        .kinesis = [this](const auto& exchange) { kinesis_api->handle(exchange); },
                         .clock = world.clock,
                         .telemetry = world.telemetry()};
   for (const auto& source : pipeline.sources) {
@@ -205,6 +227,7 @@ Result<std::unique_ptr<Instance>> Instance::open(config::Pipeline pipeline, Inst
   TRY(parts->open_sources());
   TRY(parts->open_worker());
   TRY(parts->open_jobs());
+  TRY(parts->open_kinesis_api());
   TRY(parts->open_api());
   return std::unique_ptr<Instance>(new Instance(std::move(parts)));
 }
@@ -233,6 +256,10 @@ const config::Pipeline& Instance::pipeline() const {
 
 const http::Router& Instance::router() const {
   return parts_->api->router();
+}
+
+void Instance::end_subscriptions() {
+  parts_->kinesis_api->end_subscriptions();
 }
 
 Result<void> Instance::stop() {

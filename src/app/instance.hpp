@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/aws_keys.hpp"
 #include "app/memory_plan.hpp"
 #include "app/world.hpp"
 #include "config/pipeline.hpp"
@@ -17,6 +18,7 @@ struct InstanceOptions {
   os::Path data;  ///< its lock must be held
   MemoryPlan memory;
   flow::UnknownSource unknown_source = flow::UnknownSource::Stop;
+  AwsKeys aws_keys = {};  ///< empty: Kinesis requests need no signature, but must be this machine's
 };
 
 /// A pipeline at work on a data folder: streams, sources, lookups, engines, tables, worker, jobs
@@ -44,6 +46,8 @@ class Instance {
   const config::Pipeline& pipeline() const;
   const http::Router& router() const;
 
+  /// Ends answers that would go on for minutes. Before the server is stopped.
+  void end_subscriptions();
   /// Ends the jobs and the worker, which commits what is in the hot rows, and the streams. Whoever
   /// calls the router must have stopped.
   base::Result<void> stop();

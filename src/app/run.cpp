@@ -143,6 +143,12 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
   if (!memory) return fail(screen, memory.error());
   auto server = server_of(options, *memory);
   if (!server) return fail(screen, server.error());
+  AwsKeys aws_keys;
+  if (!options.aws_keys.empty()) {
+    auto keys = read_aws_keys(options.aws_keys);
+    if (!keys) return fail(screen, keys.error());
+    aws_keys = std::move(*keys);
+  }
   auto file = read_pipeline_file(options.file, Check::Form);
   if (!file) return fail(screen, file.error());
   check_if_new(*file, options.data);
@@ -157,7 +163,8 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
        .instance = {.data = options.data,
                     .memory = *memory,
                     .unknown_source = options.accepts_new_source ? flow::UnknownSource::Accept
-                                                                 : flow::UnknownSource::Stop},
+                                                                 : flow::UnknownSource::Stop,
+                    .aws_keys = std::move(aws_keys)},
        .server = std::move(*server)},
       [&](const Error& error) { ending.fail(error); }, world);
   if (!served) {

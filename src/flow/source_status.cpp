@@ -77,6 +77,11 @@ std::int64_t SourceLoop::lag_of(const TableStatus& table) const {
     const auto end = parts_.stream->end(position.shard).value();
     lag += std::max<std::int64_t>(0, end - position.next);
   }
+  // Shards that came since: nobody has begun with them.
+  for (int i = static_cast<int>(table.positions.size()); i < parts_.stream->shard_count(); ++i) {
+    const base::ShardId shard(i);
+    lag += parts_.stream->end(shard).value() - parts_.stream->oldest(shard).value();
+  }
   return lag;
 }
 

@@ -30,6 +30,7 @@ struct Api::State {
     rejects.add_to(routes, pools);
     reports.add_to(routes, pools);
     operations.add_to(routes, pools);
+    routes.post_handler("/", parts.kinesis);
   }
 
   const ApiParts parts;

@@ -49,7 +49,7 @@ TEST(Api, RefersOnlyToWhatTheDocumentHas) {
 TEST(Api, RefusesPostsThatAreNotSaidToBeJson) {
   TestApi api;
   for (const auto& route : api.api->routes()) {
-    if (route.method != "POST") continue;
+    if (route.method != "POST" || route.pattern == "/") continue;  // that one has AWS' types
     std::string target = route.pattern;
     for (const char* name : {"{stream}", "{table}", "{job}"}) {
       if (const auto at = target.find(name); at != target.npos) {

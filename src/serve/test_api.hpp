@@ -176,23 +176,25 @@ class TestApi {
   void open_api() {
     std::map<std::string, log::Stream*> all;
     for (const auto& [name, stream] : streams) all[name] = stream.get();
-    api = std::make_unique<Api>(ApiParts{.pipeline = pipeline,
-                                         .streams = all,
-                                         .queries = *queries,
-                                         .board = board,
-                                         .table_status = [this] { return table_status; },
-                                         .replay =
-                                             [this](const flow::ReplayRequest& request) {
-                                               replayed.push_back(request);
-                                               return base::Result<flow::ReplayStarted>(
-                                                   flow::ReplayStarted{.ids = {"1"}, .records = 2});
-                                             },
-                                         .jobs = *jobs,
-                                         .lookups = [this] { return lookups; },
-                                         .unready = [this] { return unready; },
-                                         .clock = clock,
-                                         .telemetry = telemetry(),
-                                         .options = options_});
+    api = std::make_unique<Api>(
+        ApiParts{.pipeline = pipeline,
+                 .streams = all,
+                 .queries = *queries,
+                 .board = board,
+                 .table_status = [this] { return table_status; },
+                 .replay =
+                     [this](const flow::ReplayRequest& request) {
+                       replayed.push_back(request);
+                       return base::Result<flow::ReplayStarted>(
+                           flow::ReplayStarted{.ids = {"1"}, .records = 2});
+                     },
+                 .jobs = *jobs,
+                 .lookups = [this] { return lookups; },
+                 .unready = [this] { return unready; },
+                 .kinesis = [](const auto& exchange) { exchange->answer(http::json(200, "{}")); },
+                 .clock = clock,
+                 .telemetry = telemetry(),
+                 .options = options_});
   }
 
   lake::Tools tools() { return {disk, *engine, clock, random, telemetry()}; }
