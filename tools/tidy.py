@@ -33,6 +33,7 @@ FOREIGN = {
     "simdjson": {"decode"},
     "boost/": {"http"},
     "curl/": {"http"},
+    "nghttp2/": {"http"},
     "yaml-cpp/": {"config"},
     "openssl/": {"http", "aws", "kinesis"},
     "aws/": {"aws"},

@@ -1,232 +1,139 @@
 #include "http/connection.hpp"
 
-#include <boost/asio/post.hpp>
-
-#include "http/url.hpp"
-
 namespace millrace::http {
 namespace {
 
-using State = RequestReader::State;
+using boost::asio::ip::tcp;
+
+// A refused client may still be sending; a connection that is closed then would take the answer
+// away from it. So long and so much is thrown away first.
+constexpr std::chrono::seconds kLinger{5};
+constexpr std::chrono::seconds kLingerDraining{1};
+constexpr std::size_t kLingerBytesMax = 64_MiB;
 
 }  // namespace
 
-Connection::Connection(Loop& loop, boost::asio::ip::tcp::socket socket)
-    : loop_(loop),
-      socket_(std::move(socket)),
-      timer_(loop.io()),
-      reader_(loop.options(), loop.shared().budget) {}
+Connection::Connection(Loop& loop, tcp::socket socket, std::string peer)
+    : loop_(loop), socket_(std::move(socket)), peer_(std::move(peer)), timer_(loop.io()) {}
 
-void Connection::start(Admission admission) {
+void Connection::flush() {
+  while (!is_closed_ && !is_waiting_write_ && !out_.is_empty()) {
+    boost::system::error_code error;
+    const auto count = socket_.write_some(out_.front_buffers(), error);
+    if (error == boost::asio::error::would_block) {
+      last_sent_ = now();
+      return wait_writable();
+    }
+    if (error) return close();
+    out_.remove_front(count);
+    loop_.counts().sent(count);
+    on_sent(count);
+  }
+}
+
+void Connection::wait_writable() {
+  is_waiting_write_ = true;
+  socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const auto& error) {
+    self->is_waiting_write_ = false;
+    if (self->is_closed_) return;
+    if (error) return self->close();
+    self->proceed();
+  });
+}
+
+void Connection::begin_linger() {
+  if (has_eof_) return close();
   boost::system::error_code error;
-  socket_.non_blocking(true, error);
-  if (error || loop_.is_draining()) return close();
-  socket_.set_option(boost::asio::ip::tcp::no_delay(true), error);
-  socket_.set_option(boost::asio::socket_base::keep_alive(true), error);
-  const auto peer = socket_.remote_endpoint(error);
+  socket_.shutdown(tcp::socket::shutdown_send, error);
   if (error) return close();
-  peer_ = format_endpoint(peer.address().to_string(), peer.port());
-  state_since_ = std::chrono::steady_clock::now();
-  if (admission == Admission::TooMany) {
-    auto busy =
-        problem(503, "too_many_connections", "as many connections as allowed are open; come again");
-    busy.headers.add("Retry-After", "1");
-    refuse(std::move(busy));
-  }
-  advance({});
+  ending_ = Ending::Lingering;
+  linger_until_ = now() + (loop_.is_draining() ? kLingerDraining : kLinger);
 }
 
-void Connection::drain() {
-  if (reply_ != nullptr || ending_ != Ending::No) return;
-  if (reader_.state() != State::Empty) {
-    auto stopping = problem(503, "stopping", "the server stops; the request was not begun");
-    stopping.headers.add("Retry-After", "5");
-    refuse(std::move(stopping));
-  } else {
-    ending_ = Ending::Close;
-  }
-  advance(kept_input());
-}
-
-// Takes and answers requests as far as `input` and the room for answers allow, then sees to what
-// the connection waits for. What is left of `input` is kept.
-void Connection::advance(std::string_view input) {
-  bool is_out_full = false;
-  do {
-    input = take_requests(input);
-    is_out_full = out_.byte_count() >= kOutBytesMax;
-    flush();
-    // A full queue stopped the taking; if it is sent there may be more to take.
-  } while (is_out_full && !is_closed_ && out_.byte_count() < kOutBytesMax);
+void Connection::close() {
   if (is_closed_) return;
-  keep(input);
-  end_if_done();
-  if (is_closed_) return;
-  if (wants_read()) wait_readable();
-  arm_timer();
-}
-
-bool Connection::may_take_request() const {
-  return !is_closed_ && reply_ == nullptr && ending_ == Ending::No &&
-         out_.byte_count() < kOutBytesMax;
-}
-
-std::string_view Connection::take_requests(std::string_view input) {
-  while (may_take_request() && !input.empty()) {
-    if (reader_.state() == State::Empty && loop_.is_draining()) {
-      ending_ = Ending::Close;
-      break;
-    }
-    const auto used = reader_.read(input);
-    input.remove_prefix(used);
-    note_state();
-    if (reader_.state() == State::Refused) {
-      refuse(reader_.take_refusal());
-    } else if (reader_.state() == State::Complete) {
-      dispatch();
-    } else {
-      // It needs more input.
-      const bool is_body_awaited = reader_.expects_continue() && reader_.body_bytes_sent() == 0;
-      if (is_body_awaited && input.empty() && !has_sent_continue_) {
-        has_sent_continue_ = true;
-        out_.push("HTTP/1.1 100 Continue\r\n\r\n");
-      }
-      break;
-    }
-  }
-  return input;
-}
-
-void Connection::note_state() {
-  if (reader_.state() == noted_state_) return;
-  noted_state_ = reader_.state();
-  // A request that comes in one piece needs no deadline.
-  if (noted_state_ == State::Head || noted_state_ == State::Body) {
-    state_since_ = std::chrono::steady_clock::now();
-  }
-}
-
-void Connection::dispatch() {
-  auto taken = reader_.take();
-  noted_state_ = State::Empty;
-  has_sent_continue_ = false;
-  is_keep_alive_ = reader_.is_keep_alive();
-  method_ = taken.request.method;
-  status_ = 0;
-  request_at_ = loop_.shared().clock.steady_now();
-  taken.request.peer = peer_;
-  reply_ = std::make_shared<Reply>(
-      *this, Reply::Options{.is_bodiless = method_ == "HEAD",
-                            .is_chunked = reader_.version() == Version::Http11,
-                            .unsent_bytes_max = loop_.options().unsent_bytes_max});
-  loop_.shared().handler(
-      std::make_shared<Exchange>(std::move(taken.request), reply_, std::move(taken.lease)));
-  take_reply();
-}
-
-void Connection::post(std::function<void()> job) {
-  boost::asio::post(loop_.io(), std::move(job));
-}
-
-void Connection::on_reply() {
-  if (reply_ == nullptr) return;
+  is_closed_ = true;
   const auto self = shared_from_this();
-  take_reply();
-  advance(kept_input());
+  boost::system::error_code ignored;
+  timer_.cancel(ignored);
+  socket_.close(ignored);
+  on_close();
+  loop_.remove(self);
 }
 
-void Connection::take_reply() {
-  auto given = reply_->take();
-  if (given.answer) queue_answer(std::move(*given.answer));
-  if (given.start) queue_start(*given.start);
-  for (auto& piece : given.pieces) {
-    if (is_bodiless(status_)) {
-      reply_->sent(piece.size());
-    } else {
-      out_.push(std::move(piece));
-    }
+void Connection::hand_over(const std::shared_ptr<Connection>& next) {
+  is_closed_ = true;
+  boost::system::error_code ignored;
+  timer_.cancel(ignored);
+  loop_.replace(shared_from_this(), next);
+}
+
+Response Connection::stopping_answer() {
+  auto stopping = problem(503, "stopping", "the server stops; the request was not begun");
+  stopping.headers.add("Retry-After", "5");
+  return stopping;
+}
+
+void Connection::wait_readable() {
+  is_waiting_read_ = true;
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const auto& error) {
+    self->is_waiting_read_ = false;
+    if (self->is_closed_) return;
+    if (error) return self->close();
+    self->on_readable();
+  });
+}
+
+void Connection::on_readable() {
+  const auto scratch = loop_.scratch().first(read_bytes_max());
+  boost::system::error_code error;
+  const auto count =
+      socket_.read_some(boost::asio::mutable_buffer(scratch.data(), scratch.size()), error);
+  if (error == boost::asio::error::would_block) return proceed();
+  if (error == boost::asio::error::eof) {
+    has_eof_ = true;
+    return ending_ == Ending::Lingering ? close() : on_eof();
   }
-  if (given.is_complete) return end_request(status_);
-  if (!given.is_aborted) return;
-  if (reader_.version() == Version::Http10) {
-    // Without chunks only a reset connection tells an incomplete answer from a complete one.
-    boost::system::error_code ignored;
-    socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
-  }
-  is_keep_alive_ = false;
-  end_request(0);
+  if (error) return close();
+  loop_.counts().received(count);
+  if (ending_ != Ending::No) return discard(count);
+  on_input({scratch.data(), count});
 }
 
-void Connection::queue_answer(Response answer) {
-  status_ = answer.status;
-  const bool has_body = method_ != "HEAD" && !is_bodiless(status_);
-  const auto before = out_.tail().size();
-  append_head(out_.tail(), status_, answer.headers,
-              {.version = reader_.version(),
-               .is_keep_alive = decide_keep_alive(answer.headers),
-               .length = answer.body.size(),
-               .date = loop_.date()});
-  out_.added(out_.tail().size() - before);
-  if (has_body) out_.push(std::move(answer.body));
+void Connection::discard(std::size_t byte_count) {
+  lingered_bytes_ += byte_count;
+  if (lingered_bytes_ > kLingerBytesMax) return close();
+  proceed();
 }
 
-void Connection::queue_start(const Reply::Started& start) {
-  status_ = start.status;
-  if (reader_.version() == Version::Http10) is_keep_alive_ = false;
-  std::string head;
-  append_head(head, status_, start.headers,
-              {.version = reader_.version(),
-               .is_keep_alive = decide_keep_alive(start.headers),
-               .date = loop_.date()});
-  out_.push(std::move(head));
+bool Connection::is_stalled() const {
+  return is_waiting_write_ && now() >= last_sent_ + loop_.options().deadlines.write_stall;
 }
 
-bool Connection::decide_keep_alive(const Headers& headers) {
-  if (loop_.is_draining() || has_eof_ || headers.value("Connection") == "close") {
-    is_keep_alive_ = false;
-  }
-  return is_keep_alive_;
+base::SteadyTime Connection::deadline() const {
+  if (ending_ == Ending::Lingering) return linger_until_;
+  const auto stall_at = is_waiting_write_ ? last_sent_ + loop_.options().deadlines.write_stall
+                                          : base::SteadyTime::max();
+  return ending_ == Ending::No ? std::min(stall_at, client_deadline()) : stall_at;
 }
 
-void Connection::end_request(int status) {
-  const std::chrono::duration<double> seconds = loop_.shared().clock.steady_now() - request_at_;
-  loop_.counts().answered({.route = reply_->take_route(),
-                           .method = method_,
-                           .status = status,
-                           .seconds = seconds.count()});
-  reply_->detach();
-  reply_.reset();
-  state_since_ = std::chrono::steady_clock::now();
-  if (!is_keep_alive_) ending_ = Ending::Close;
+// The timer is not moved when a deadline moves away: it fires, looks and is set anew. So a busy
+// connection sets it rarely.
+void Connection::arm_timer() {
+  const auto at = deadline();
+  if (at >= timer_at_) return;
+  timer_at_ = at;
+  timer_.expires_at(at);
+  timer_.async_wait([self = shared_from_this()](const auto& error) {
+    if (!error && !self->is_closed_) self->on_timer();
+  });
 }
 
-void Connection::refuse(Response refusal) {
-  loop_.counts().refused(peer_, reader_.method(), refusal.status, refusal.body);
-  std::string head;
-  append_head(head, refusal.status, refusal.headers,
-              {.version = Version::Http11,
-               .is_keep_alive = false,
-               .length = refusal.body.size(),
-               .date = loop_.date()});
-  out_.push(std::move(head));
-  if (reader_.method() != "HEAD") out_.push(std::move(refusal.body));
-  ending_ = Ending::Linger;
-}
-
-void Connection::keep(std::string_view input) {
-  // It is a part of what is kept already, or of the scratch memory.
-  if (ending_ != Ending::No || input.empty()) {
-    in_begin_ = 0;
-    if (in_.capacity() > kOutBytesMax) {
-      in_ = {};
-    } else {
-      in_.clear();
-    }
-  } else if (in_.empty()) {
-    in_.assign(input);
-  } else {
-    in_begin_ = in_.size() - input.size();
-  }
+void Connection::on_timer() {
+  timer_at_ = base::SteadyTime::max();
+  if (now() < deadline()) return arm_timer();
+  if (is_stalled() || ending_ != Ending::No) return close();
+  on_deadline();
 }
 
 }  // namespace millrace::http

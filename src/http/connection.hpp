@@ -7,30 +7,27 @@
 #include <string_view>
 
 #include "http/loop.hpp"
+#include "http/message.hpp"
 #include "http/out_queue.hpp"
-#include "http/reply.hpp"
-#include "http/request_reader.hpp"
-#include "http/response_head.hpp"
 
 namespace millrace::http {
 
-/// One connection of a client. It reads a request, has it answered, and only then reads the next;
-/// answers of pipelined requests go out together.
-/// Threads: its loop's, but for `post`.
-class Connection final : public ReplyReceiver, public std::enable_shared_from_this<Connection> {
+/// The connection of a client, whatever it speaks: its socket, what waits to be sent, how long it
+/// may take. What is said on it is the matter of those that derive from it.
+/// Threads: its loop's.
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Loop& loop, boost::asio::ip::tcp::socket socket);
+  Connection(Loop& loop, boost::asio::ip::tcp::socket socket, std::string peer);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  virtual ~Connection() = default;
 
-  void start(Admission admission);
-  /// The server stops: ends now if nothing is begun, else after the answer.
-  void drain();
+  /// The server stops: ends now if nothing is begun, else after what is.
+  virtual void drain() = 0;
   void close();
 
-  void post(std::function<void()> job) override;
-  void on_reply() override;
-
- private:
-  /// Of unsent answers; then no further request is taken.
+ protected:
+  /// Of bytes on their way to the socket; then no further request is taken.
   static constexpr std::size_t kOutBytesMax = 64_KiB;
 
   enum class Ending : std::uint8_t {
@@ -40,66 +37,53 @@ class Connection final : public ReplyReceiver, public std::enable_shared_from_th
     Lingering,  ///< all is sent; what still comes is thrown away
   };
 
-  void advance(std::string_view input);
-  std::string_view take_requests(std::string_view input);
-  bool may_take_request() const;
-  void note_state();
-  void dispatch();
-  void take_reply();
-  void queue_answer(Response answer);
-  void queue_start(const Reply::Started& start);
-  bool decide_keep_alive(const Headers& headers);
-  void end_request(int status);
-  void refuse(Response refusal);
+  /// Does what can be done now, and waits for what it takes to do more.
+  virtual void proceed() = 0;
+  /// `bytes` came; they go when it returns.
+  virtual void on_input(std::string_view bytes) = 0;
+  /// The client sends nothing more.
+  virtual void on_eof() = 0;
+  /// How much may be read at once.
+  virtual std::size_t read_bytes_max() const { return loop_.scratch().size(); }
+  virtual void on_sent(std::size_t byte_count) = 0;
+  virtual void on_close() = 0;
+  /// When the client has taken too long for what it does; not called once the end has begun.
+  virtual base::SteadyTime client_deadline() const = 0;
+  virtual void on_deadline() = 0;
 
   void flush();
-  void end_if_done();
   void begin_linger();
-  void keep(std::string_view input);
-  std::string_view kept_input() const { return std::string_view(in_).substr(in_begin_); }
-
-  bool wants_read() const;
   void wait_readable();
-  void wait_writable();
-  void on_readable();
-  void on_eof();
-  void discard(std::size_t byte_count);
-
-  base::SteadyTime deadline() const;
   void arm_timer();
-  void on_timer();
-  void on_deadline();
+  /// `next` has the socket and takes this connection's place.
+  void hand_over(const std::shared_ptr<Connection>& next);
+  /// To a request that came, but was not begun when the server stopped.
+  static Response stopping_answer();
+  static base::SteadyTime now() { return std::chrono::steady_clock::now(); }
 
   Loop& loop_;
   boost::asio::ip::tcp::socket socket_;
-  boost::asio::steady_timer timer_;
   std::string peer_;
-
-  RequestReader reader_;
-  std::string in_;  ///< what came and is not read yet, from `in_begin_` on
-  std::size_t in_begin_ = 0;
   OutQueue out_;
-
-  // The request that is being answered.
-  std::shared_ptr<Reply> reply_;  ///< null: none is
-  std::string method_;
-  int status_ = 0;  ///< of the answer that was started
-  base::SteadyTime request_at_;
-
   Ending ending_ = Ending::No;
   bool is_closed_ = false;
   bool has_eof_ = false;
-  bool has_sent_continue_ = false;
-  bool is_keep_alive_ = false;
   bool is_waiting_read_ = false;
-  bool is_waiting_write_ = false;
 
-  RequestReader::State noted_state_ = RequestReader::State::Empty;
-  base::SteadyTime state_since_;
+ private:
+  void wait_writable();
+  void on_readable();
+  void discard(std::size_t byte_count);
+  base::SteadyTime deadline() const;
+  bool is_stalled() const;
+  void on_timer();
+
+  boost::asio::steady_timer timer_;
+  base::SteadyTime timer_at_ = base::SteadyTime::max();
+  bool is_waiting_write_ = false;
   base::SteadyTime last_sent_;
   base::SteadyTime linger_until_;
   std::size_t lingered_bytes_ = 0;
-  base::SteadyTime timer_at_ = base::SteadyTime::max();
 };
 
 }  // namespace millrace::http

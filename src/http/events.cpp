@@ -54,7 +54,9 @@ TrafficCounts::TrafficCounts(base::Telemetry telemetry)
       received_(telemetry.metrics.counter("millrace_http_received_bytes_total",
                                           "Bytes received over HTTP.")),
       sent_(telemetry.metrics.counter("millrace_http_sent_bytes_total", "Bytes sent over HTTP.")),
-      connections_(telemetry.metrics.gauge("millrace_http_connections", "Open connections.")) {}
+      connections_(telemetry.metrics.gauge("millrace_http_connections", "Open connections.")),
+      ended_(telemetry.metrics.counter("millrace_http2_connections_ended_total",
+                                       "HTTP/2 connections ended for errors or floods.")) {}
 
 void TrafficCounts::answered(const Answered& request) {
   auto& [requests, seconds] = handles(request);
@@ -67,6 +69,11 @@ void TrafficCounts::refused(std::string_view peer, std::string_view method, int 
   handles({.method = method, .status = status}).requests.add();
   telemetry_.log.write(Level::Debug, "http.refused",
                        {{"peer", peer}, {"status", status}, {"answer", body}});
+}
+
+void TrafficCounts::ended(std::string_view peer, std::string_view reason) {
+  ended_.add();
+  telemetry_.log.write(Level::Debug, "http.connection_ended", {{"peer", peer}, {"reason", reason}});
 }
 
 TrafficCounts::Handles& TrafficCounts::handles(const Answered& request) {

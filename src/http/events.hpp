@@ -31,6 +31,8 @@ class TrafficCounts {
 
   void answered(const Answered& request);
   void refused(std::string_view peer, std::string_view method, int status, std::string_view body);
+  /// A connection of HTTP/2 was ended for what the client did on it.
+  void ended(std::string_view peer, std::string_view reason);
   void received(std::size_t byte_count) { received_.add(static_cast<double>(byte_count)); }
   void sent(std::size_t byte_count) { sent_.add(static_cast<double>(byte_count)); }
   void connected() { connections_.add(1); }
@@ -47,6 +49,7 @@ class TrafficCounts {
   base::Counter received_;
   base::Counter sent_;
   base::Gauge connections_;
+  base::Counter ended_;
   std::unordered_map<std::string, Handles> handles_;
   std::string key_;
 };

@@ -2,7 +2,7 @@
 
 #include <boost/asio/post.hpp>
 
-#include "http/connection.hpp"
+#include "http/http1_connection.hpp"
 #include "http/response_head.hpp"
 
 namespace millrace::http {
@@ -29,7 +29,7 @@ void Loop::run() {
 
 void Loop::add(boost::asio::ip::tcp::socket socket, Admission admission) {
   boost::asio::post(io_, [this, socket = std::move(socket), admission]() mutable {
-    auto connection = std::make_shared<Connection>(*this, std::move(socket));
+    auto connection = std::make_shared<Http1Connection>(*this, std::move(socket));
     connections_.insert(connection);
     counts_.connected();
     connection->start(admission);
@@ -62,6 +62,11 @@ std::string_view Loop::date() {
     date_ = format_http_date(second);
   }
   return date_;
+}
+
+void Loop::replace(const std::shared_ptr<Connection>& old, std::shared_ptr<Connection> by) {
+  connections_.erase(old);
+  connections_.insert(std::move(by));
 }
 
 void Loop::remove(const std::shared_ptr<Connection>& connection) {

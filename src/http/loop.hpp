@@ -63,6 +63,7 @@ class Loop {
   std::span<char> scratch() { return scratch_; }
   /// The Date of an answer that is given now.
   std::string_view date();
+  void replace(const std::shared_ptr<Connection>& old, std::shared_ptr<Connection> by);
   void remove(const std::shared_ptr<Connection>& connection);
 
  private:

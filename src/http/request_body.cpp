@@ -66,10 +66,13 @@ std::optional<Response> RequestBody::decode(std::string_view piece) {
   return std::nullopt;
 }
 
-std::optional<Response> RequestBody::account() {
+std::uint64_t RequestBody::held_bytes() const {
   // What is reserved beyond the size was not touched and is no memory yet.
-  const auto held = bytes_.size() + (decoder_ == nullptr ? 0 : decoder_->memory_bytes());
-  if (lease_.resize(held)) return std::nullopt;
+  return bytes_.size() + (decoder_ == nullptr ? 0 : decoder_->memory_bytes());
+}
+
+std::optional<Response> RequestBody::account() {
+  if (lease_.resize(held_bytes())) return std::nullopt;
   auto busy = problem(503, "busy",
                       "the bodies of the requests in flight fill the memory that they may have; "
                       "come again");

@@ -26,6 +26,8 @@ class RequestBody {
   std::optional<Response> finish();
 
   std::uint64_t bytes_sent() const { return bytes_sent_; }
+  /// Of memory, with what decompressing takes.
+  std::uint64_t held_bytes() const;
   std::string take_bytes() { return std::move(bytes_); }
   BodyLease take_lease() { return std::move(lease_); }
 

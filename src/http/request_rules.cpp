@@ -111,7 +111,7 @@ std::optional<Response> check_host(const Request& request, Version version,
                                    const std::optional<std::string>& authority,
                                    const std::vector<std::string>& hosts_allowed) {
   const auto count = request.headers.count("Host");
-  if (count > 1 || (count == 0 && version == Version::Http11)) {
+  if (count > 1 || (count == 0 && version != Version::Http10)) {
     return bad_request("bad_host", "a request has one Host header field");
   }
   if (hosts_allowed.empty()) return std::nullopt;

@@ -7,7 +7,7 @@
 
 namespace millrace::http {
 
-enum class Version : std::uint8_t { Http10, Http11 };
+enum class Version : std::uint8_t { Http10, Http11, Http2 };
 
 /// Checks what the head of a request says and fills in path and query. Returns the answer to a
 /// request that is not taken.

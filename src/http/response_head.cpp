@@ -16,6 +16,13 @@ bool is_ours(std::string_view name) {
          equal_ignoring_case(name, "Transfer-Encoding") || equal_ignoring_case(name, "Date");
 }
 
+// They have no meaning in HTTP/2, and clients take them for an error.
+bool is_of_connection(std::string_view name) {
+  using base::equal_ignoring_case;
+  return equal_ignoring_case(name, "Keep-Alive") || equal_ignoring_case(name, "Upgrade") ||
+         equal_ignoring_case(name, "Proxy-Connection");
+}
+
 void append_clean(std::string& into, std::string_view text) {
   const auto begin = into.size();
   into += text;
@@ -55,6 +62,28 @@ void append_head(std::string& into, int status, const Headers& headers, const Fr
     into += "Connection: keep-alive\r\n";
   }
   into += "\r\n";
+}
+
+std::vector<Header> http2_fields(int status, const Headers& headers, const Framing& framing) {
+  std::vector<Header> fields;
+  fields.reserve(headers.size() + 3);
+  fields.push_back({":status", std::to_string(status)});
+  if (!framing.date.empty()) fields.push_back({"date", std::string(framing.date)});
+  for (const auto& [name, value] : headers) {
+    if (is_ours(name) || is_of_connection(name)) continue;
+    std::string clean_name;
+    std::string clean_value;
+    append_clean(clean_name, name);
+    append_clean(clean_value, value);
+    for (char& c : clean_name) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+    }
+    fields.push_back({std::move(clean_name), std::string(base::trimmed(clean_value))});
+  }
+  if (framing.length && !is_bodiless(status)) {
+    fields.push_back({"content-length", std::to_string(*framing.length)});
+  }
+  return fields;
 }
 
 bool is_bodiless(int status) {

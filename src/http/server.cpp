@@ -30,6 +30,7 @@ Result<void> check(const ServerOptions& options) {
   constexpr std::uint64_t kAny = std::uint64_t{1} << 62;
   TRY(check_range("threads", options.threads, 1, 256));
   TRY(check_range("connections_max", options.connections_max, 1, 1'000'000));
+  TRY(check_range("streams_max", options.streams_max, 1, 10'000));
   TRY(check_range("bodies_bytes_max", options.bodies_bytes_max, 1, kAny));
   TRY(check_range("unsent_bytes_max", options.unsent_bytes_max, 1, kAny));
   const auto& limits = options.limits;

@@ -44,6 +44,7 @@ struct ServerOptions {
   std::uint16_t port = 8080;       ///< 0: any free one
   std::size_t threads = 2;
   std::size_t connections_max = 1024;
+  std::size_t streams_max = 128;             ///< requests at once on one connection of HTTP/2
   std::uint64_t bodies_bytes_max = 256_MiB;  ///< of all requests in flight together
   std::uint64_t unsent_bytes_max = 1_MiB;    ///< of one streaming answer; then the writer waits
   RequestLimits limits = {};
@@ -63,8 +64,9 @@ bool is_loopback(std::string_view host);
 /// What `hosts_allowed` should be for a server on a loopback address.
 std::vector<std::string> loopback_hosts();
 
-/// An HTTP/1.1 server. Its threads wait for sockets and call the handler; they never block.
-/// Each connection stays with one thread. One request of a connection is answered at a time.
+/// A server of HTTP/1.1 and, to clients that begin with its preface, HTTP/2. Its threads wait for
+/// sockets and call the handler; they never block. Each connection stays with one thread. HTTP/1.1
+/// has one request of a connection answered at a time, HTTP/2 up to `streams_max`.
 class Server {
  public:
   /// Listens and serves. Clock and telemetry must outlive the server and all exchanges.
