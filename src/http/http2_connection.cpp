@@ -54,12 +54,15 @@ void Http2Connection::on_input(std::string_view bytes) {
 void Http2Connection::proceed() {
   if (is_closed_) return;
   if (ending_ == Ending::No) {
+    // What was sent makes room for further frames, what was framed for further requests.
     bool has_moved = true;
     while (has_moved && !is_closed_) {
       start_ready();
       credit_all();
       has_moved = fill_out();
+      const auto unsent = out_.byte_count();
       flush();
+      has_moved = has_moved || out_.byte_count() < unsent;
     }
   } else {
     flush();

@@ -14,7 +14,6 @@ struct Options {
   Options() {
     CHECK(nghttp2_option_new(&options) == 0);
     nghttp2_option_set_no_auto_window_update(options, 1);
-    nghttp2_option_set_no_closed_streams(options, 1);
   }
   Options(const Options&) = delete;
   Options& operator=(const Options&) = delete;

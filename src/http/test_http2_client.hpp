@@ -12,8 +12,7 @@
 
 namespace millrace::http {
 
-/// A client of HTTP/2 with one connection, on nghttp2. It blocks. What it receives it credits at
-/// once, unless told not to.
+/// A client of HTTP/2 with one connection, on nghttp2. It blocks.
 class Http2Client {
  public:
   struct Answer {
@@ -24,7 +23,11 @@ class Http2Client {
     bool has_ended() const { return end.has_value(); }
     bool is_whole() const { return end == NGHTTP2_NO_ERROR; }
   };
-  enum class Windows { Credited, Exhausted };
+  enum class Windows {
+    Credited,   ///< of 64 KiB, given back as they are used
+    Exhausted,  ///< of 64 KiB, never given back
+    Boundless,  ///< so large that they need not be
+  };
 
   explicit Http2Client(TestServer& server, Windows windows = Windows::Credited) {
     socket_.connect({boost::asio::ip::address_v4::loopback(), server.server().port()});
@@ -52,13 +55,15 @@ class Http2Client {
     nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
     nghttp2_option* options = nullptr;
     nghttp2_option_new(&options);
-    nghttp2_option_set_no_auto_window_update(options, windows == Windows::Exhausted ? 1 : 0);
+    nghttp2_option_set_no_auto_window_update(options, windows == Windows::Credited ? 0 : 1);
     nghttp2_session_client_new2(&session_, calls, this, options);
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(calls);
-    nghttp2_submit_settings(session_, 0, nullptr, 0);
-    if (windows == Windows::Exhausted) return;
-    nghttp2_session_set_local_window_size(session_, 0, 0, 1 << 24);
+    constexpr std::int32_t kBoundless = 1 << 30;
+    const nghttp2_settings_entry boundless{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kBoundless};
+    nghttp2_submit_settings(session_, 0, &boundless, windows == Windows::Boundless ? 1 : 0);
+    if (windows != Windows::Boundless) return;
+    nghttp2_session_set_local_window_size(session_, 0, 0, kBoundless);
   }
   Http2Client(const Http2Client&) = delete;
   Http2Client& operator=(const Http2Client&) = delete;
