@@ -23,3 +23,18 @@ target_compile_definitions(duckdb::duckdb INTERFACE DUCKDB_STATIC_BUILD)
 # The archives need each other: the extensions call the engine, whose loader names the extensions.
 target_link_libraries(duckdb::duckdb INTERFACE
   -Wl,--start-group ${_duckdb_archives} -Wl,--end-group Threads::Threads ${CMAKE_DL_LIBS} m)
+
+# DuckDB's signed extension that reads S3 becomes part of the program. -DDUCKDB_HTTPFS=FILE names it; without it,
+# tools/fetch_httpfs.py brings it. A build without it can do everything but keep its tables on S3.
+set(DUCKDB_HTTPFS "" CACHE FILEPATH "DuckDB's httpfs.duckdb_extension; empty: fetch it")
+if(NOT DUCKDB_HTTPFS)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  execute_process(
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/fetch_httpfs.py ${CMAKE_SOURCE_DIR}/build/httpfs
+    RESULT_VARIABLE _httpfs_failed)
+  if(_httpfs_failed)
+    message(WARNING "without DuckDB's httpfs extension: tables cannot lie on S3")
+  else()
+    set(DUCKDB_HTTPFS ${CMAKE_SOURCE_DIR}/build/httpfs/httpfs.duckdb_extension)
+  endif()
+endif()

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Kills millrace over and over while records come in, and has the outcome judged by kill_check.py.
 
-    kill_test.py [--cycles N] [--seed N] [--folder DIR]
+    kill_test.py [--cycles N] [--seed N] [--folder DIR] [--s3]
 
+With --s3 the tables lie on an S3 server (harness/s3_store.py), and are judged as they are copied from there.
 A producer remembers what was acknowledged and sends nothing twice. A kill falls at a random moment: under load, in a commit (they
 come every 200 ms), or while the process still starts. Prints its seed; the same seed makes the same choices.
 """
@@ -20,6 +21,7 @@ import threading
 import time
 
 from harness.millrace import Failure, Millrace
+from harness.s3_store import S3Store, versitygw
 from judges import delta
 
 PIPELINE = """
@@ -113,7 +115,7 @@ class Producer(threading.Thread):
                 record.update(shard=part["shard"], offset=part["first"] + index)
 
 
-def torment(millrace, cycles, seed):
+def torment(millrace, cycles, seed, fetch_tables):
     """Starts and kills; ends with a gentle stop after all is committed. Returns the producers."""
     chance = random.Random(f"{seed} kills")
     stop = threading.Event()
@@ -140,8 +142,10 @@ def torment(millrace, cycles, seed):
         if producer.failure:
             raise producer.failure
     millrace.settle()
+    fetch_tables()
     delta.compare_running(millrace)
     millrace.stop()
+    fetch_tables()
     delta.check_folder(millrace.data)
     return producers
 
@@ -151,19 +155,29 @@ def main():
     parser.add_argument("--cycles", type=int, default=30)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--folder", type=pathlib.Path, default=None)
+    parser.add_argument("--s3", action="store_true")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.randrange(10**6)
     folder = options.folder or pathlib.Path(tempfile.mkdtemp(prefix="millrace_kill_"))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "pipeline.yaml").write_text(PIPELINE)
+    store = S3Store(folder / "s3", versitygw()) if options.s3 else None
+    if store:
+        store.boto3().create_bucket(Bucket="lake")
+    (folder / "pipeline.yaml").write_text(PIPELINE + ("lake: s3://lake/kill\n" if store else ""))
     print(f"seed {seed}, {options.cycles} kills, {folder}", flush=True)
     try:
-        with Millrace(folder) as millrace:
-            producers = torment(millrace, options.cycles, seed)
+        with Millrace(folder, environment=store.environment() if store else None) as millrace:
+            def fetch_tables():
+                if store:
+                    store.fetch("lake", "kill", millrace.data / "tables")
+            producers = torment(millrace, options.cycles, seed, fetch_tables)
     except Failure as failure:
         print(failure)
         return 1
+    finally:
+        if store:
+            store.close()
     with open(folder / "sent.ndjson", "w") as file:
         for producer in producers:
             file.writelines(json.dumps(record) + "\n" for record in producer.sent)

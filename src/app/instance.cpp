@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "app/lookups.hpp"
+#include "app/s3_lake.hpp"
 #include "batch/jobs.hpp"
 #include "flow/cut_board.hpp"
 #include "flow/query.hpp"
@@ -64,6 +65,7 @@ struct Instance::Parts {
   const InstanceOptions options;
   World& world;
 
+  std::unique_ptr<S3Lake> s3_lake;  // none: the tables are in the data folder
   std::unique_ptr<sql::Instance> worker_engine;
   std::unique_ptr<sql::Instance> job_engine;
   std::unique_ptr<log::StreamSet> streams;
@@ -76,20 +78,28 @@ struct Instance::Parts {
   std::unique_ptr<batch::Jobs> jobs;
   std::unique_ptr<kinesis::Service> kinesis_api;
   std::unique_ptr<serve::Api> api;
+  std::optional<S3Readers> s3_readers;
 
   std::mutex mutex;
   std::string failure;  // Guarded by mutex. Why it cannot go on; empty: it can.
 
   lake::Tools lake_tools(sql::Instance& engine) {
-    return {world.disk, engine, world.clock, world.random, world.telemetry()};
+    lake::Tools tools{world.disk, engine, world.clock, world.random, world.telemetry()};
+    if (s3_lake) {
+      tools.store = &s3_lake->store();
+      tools.tables = s3_lake->tables();
+    }
+    return tools;
   }
 
   Result<void> open_engines();
+  Result<std::unique_ptr<sql::Instance>> open_engine(std::uint64_t memory, const os::Path& spill);
   Result<void> open_sources();
   Result<void> open_worker();
   Result<void> open_jobs();
   Result<void> open_kinesis_api();
   Result<void> open_api();
+  Result<void> keep_reading_s3();
   std::vector<serve::LookupStatus> lookup_status() const;
   std::vector<std::string> unready();
 };
@@ -98,16 +108,24 @@ Result<void> Instance::Parts::open_engines() {
   const auto scratch = options.data / "scratch";
   TRY(os::remove_all(world.disk, scratch));
   TRY(world.disk.make_directories(scratch));
-  const auto cores = static_cast<int>(os::core_count());
-  worker_engine = TRY(sql::Instance::open({.threads = 1,
-                                           .memory_bytes_max = options.memory.worker_engine,
-                                           .scratch = scratch / "worker",
-                                           .time_zone = pipeline.timezone}));
-  job_engine = TRY(sql::Instance::open({.threads = cores,
-                                        .memory_bytes_max = options.memory.job_engine,
-                                        .scratch = scratch / "jobs",
-                                        .time_zone = pipeline.timezone}));
+  if (!pipeline.lake.empty()) s3_lake = TRY(S3Lake::open(pipeline.lake, scratch, world));
+  worker_engine = TRY(open_engine(options.memory.worker_engine, scratch / "worker"));
+  job_engine = TRY(open_engine(options.memory.job_engine, scratch / "jobs"));
   return {};
+}
+
+Result<std::unique_ptr<sql::Instance>> Instance::Parts::open_engine(std::uint64_t memory,
+                                                                    const os::Path& spill) {
+  sql::InstanceOptions engine{.threads = static_cast<int>(os::core_count()),
+                              .memory_bytes_max = memory,
+                              .scratch = spill,
+                              .time_zone = pipeline.timezone};
+  if (s3_lake) engine.httpfs = s3_lake->httpfs(), engine.ca_file = s3_lake->ca_file();
+  auto opened = TRY(sql::Instance::open(engine));
+  if (!s3_lake) return opened;
+  const auto access = TRY(s3_lake->access());
+  TRY(opened->read_s3(access));
+  return opened;
 }
 
 Result<void> Instance::Parts::open_sources() {
@@ -145,12 +163,15 @@ Result<void> Instance::Parts::open_worker() {
   parts.options.loop.hot_bytes_max = options.memory.hot_rows;
   worker = TRY(flow::Worker::open(std::move(parts)));
   worker_state = std::make_unique<WorkerState>(*worker);
-  queries = TRY(flow::QueryEngine::open({.threads = static_cast<int>(os::core_count()),
-                                         .memory_bytes_max = options.memory.query_engine,
-                                         .scratch = options.data / "scratch" / "queries",
-                                         .readable = {options.data / "tables"},
-                                         .time_zone = pipeline.timezone},
-                                        board));
+  queries = TRY(
+      flow::QueryEngine::open({.threads = static_cast<int>(os::core_count()),
+                               .memory_bytes_max = options.memory.query_engine,
+                               .scratch = options.data / "scratch" / "queries",
+                               .readable = {s3_lake ? s3_lake->tables() : options.data / "tables"},
+                               .httpfs = s3_lake ? s3_lake->httpfs() : os::Path(),
+                               .ca_file = s3_lake ? s3_lake->ca_file() : "",
+                               .time_zone = pipeline.timezone},
+                              board));
   return {};
 }
 
@@ -198,6 +219,18 @@ Result<void> Instance::Parts::open_api() {
   return {};
 }
 
+Result<void> Instance::Parts::keep_reading_s3() {
+  if (!s3_lake) return {};
+  const auto access = TRY(s3_lake->access());
+  TRY(queries->read_s3(access));
+  s3_readers.emplace(*s3_lake, access,
+                     std::vector<S3Readers::Reader>{
+                         [this](const auto& now) { return worker_engine->read_s3(now); },
+                         [this](const auto& now) { return job_engine->read_s3(now); },
+                         [this](const auto& now) { return queries->read_s3(now); }});
+  return {};
+}
+
 std::vector<serve::LookupStatus> Instance::Parts::lookup_status() const {
   std::vector<serve::LookupStatus> out;
   for (const auto& [name, lookup] : lookups->by_name()) {
@@ -226,6 +259,7 @@ Result<std::unique_ptr<Instance>> Instance::open(config::Pipeline pipeline, Inst
   TRY(parts->open_engines());
   TRY(parts->open_sources());
   TRY(parts->open_worker());
+  TRY(parts->keep_reading_s3());
   TRY(parts->open_jobs());
   TRY(parts->open_kinesis_api());
   TRY(parts->open_api());

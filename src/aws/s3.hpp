@@ -83,6 +83,8 @@ class S3 {
   static base::Result<S3> open(Client& client, S3Options options);
 
   const std::string& bucket() const { return options_.bucket; }
+  /// Whether its name is in the path of requests, not in their host.
+  bool is_in_path() const { return is_in_path_; }
 
   /// Reads an object, or some of it. A range beyond its end is empty.
   /// Errors  also Invalid: `if_match` no longer matches. Exhausted: larger than `bytes_max`.

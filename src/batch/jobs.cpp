@@ -40,7 +40,7 @@ Result<void> Jobs::open_tables() {
   auto plans = plan_jobs(parts_.pipeline, schemas, parts_.tools.engine);
   if (!plans.errors.empty()) return plans.errors.front();
   runs_ = TRY(
-      RunsTable::open(parts_.folder / "tables" / "_runs", parts_.tools,
+      RunsTable::open(parts_.tools.tables_of(parts_.folder) / "_runs", parts_.tools,
                       {.pipeline = parts_.pipeline.name, .claim_time = parts_.options.claim_time}));
   parts_.board.add_table("_runs", runs_->table());
   runner_ = std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_});
@@ -65,8 +65,8 @@ Result<void> Jobs::add_job(JobPlan plan) {
   const auto& config = job->plan.job;
   std::vector<std::string> partition_columns;
   if (config.each != Each::None) partition_columns.push_back(config.each_column);
-  auto table = lake::Table::open_or_create(parts_.folder / "tables" / config.name, job->plan.schema,
-                                           partition_columns, parts_.tools);
+  auto table = lake::Table::open_or_create(parts_.tools.tables_of(parts_.folder) / config.name,
+                                           job->plan.schema, partition_columns, parts_.tools);
   if (!table) {
     Error error = std::move(table).error();
     if (error.code == Code::Invalid) error.place = config.sql.place.text();

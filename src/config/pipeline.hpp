@@ -191,6 +191,7 @@ struct Pipeline {
   std::string name;
   std::string timezone;        ///< an IANA name
   std::filesystem::path file;  ///< absolute
+  std::string lake;            ///< `s3://bucket/prefix`; empty: the data folder
   std::vector<Source> sources;
   std::vector<Lookup> lookups;
   std::vector<Table> tables;  ///< a table comes after the one that it reads

@@ -17,6 +17,7 @@ using base::Code;
 using base::Error;
 
 constexpr std::size_t kCaretBytesMax = 120;
+constexpr std::size_t kLakeBytesMax = 512;
 constexpr std::size_t kFileBytesMax = std::size_t{4} << 20;
 
 // Reads each entry of a mapping of names.
@@ -53,6 +54,38 @@ void read_header(YamlFile& file, Section& section, Pipeline& pipeline) {
   }
 }
 
+// Partition columns are found in paths, so a prefix may hold nothing that looks like one.
+bool is_s3_place(std::string_view place) {
+  constexpr std::string_view kScheme = "s3://";
+  constexpr std::string_view kBucket = "abcdefghijklmnopqrstuvwxyz0123456789.-_";
+  constexpr std::string_view kPrefix =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/";
+  if (!place.starts_with(kScheme) || place.size() > kLakeBytesMax) return false;
+  place.remove_prefix(kScheme.size());
+  const auto slash = place.find('/');
+  if (slash == std::string_view::npos || slash + 1 == place.size()) return false;
+  const auto prefix = place.substr(slash + 1);
+  const auto is_of = [](std::string_view text, std::string_view allowed) {
+    return text.find_first_not_of(allowed) == std::string_view::npos;
+  };
+  return slash >= 3 && is_of(place.substr(0, slash), kBucket) && is_of(prefix, kPrefix) &&
+         ("/" + std::string(prefix) + "/").find("//") == std::string::npos &&
+         ("/" + std::string(prefix) + "/").find("/.") == std::string::npos;
+}
+
+std::string read_lake(YamlFile& file, Section& section) {
+  if (!section.has("lake")) return "";
+  const auto before = file.problem_count();
+  std::string place = section.text("lake");
+  while (place.ends_with('/')) place.pop_back();
+  if (place.empty() || file.problem_count() > before || is_s3_place(place)) return place;
+  file.fail(section.place_of("lake"),
+            fmt::format("lake: '{}' is no place on S3; `s3://bucket/prefix` is expected, where the "
+                        "prefix has letters, digits, '.', '-', '_' and '/'",
+                        base::printable(place)));
+  return "";
+}
+
 Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem::path& path,
                    Gaps& gaps) {
   const Place start{path.string(), 1, 1};
@@ -60,6 +93,7 @@ Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem
   gaps.has_unnamed = file.problem_count() > 0;
   Pipeline pipeline{.file = std::filesystem::absolute(path)};
   read_header(file, section, pipeline);
+  pipeline.lake = read_lake(file, section);
   pipeline.sources = read_map(file, section, "sources", read_source, gaps);
   pipeline.lookups = read_map(file, section, "lookups", read_lookup, gaps);
   pipeline.tables = read_map(file, section, "tables", read_table, gaps);

@@ -28,6 +28,18 @@ std::string after_source(std::string_view text) {
                 std::string(text));
 }
 
+TEST(HeaderErrors, NameWhatAPlaceForTheLakeIs) {
+  const std::string rest = "sources: {s: {from: log, schema: {a: varchar}}}\n";
+  EXPECT_EQ(errors("lake: s3://bucket/shop/tables/\n" + rest), "");
+  EXPECT_EQ(errors("lake: ''\n" + rest), "");
+  for (const auto* place :
+       {"s3://bucket", "s3://bucket/", "s3:///shop", "s3://bucket/a//b", "s3://bucket/day=1",
+        "gs://b/a", "/data", "s3://bucket/../x", "s3://Bucket/x"}) {
+    EXPECT_TRUE(errors("lake: " + std::string(place) + "\n" + rest).starts_with("2:7 lake: '"))
+        << place;
+  }
+}
+
 TEST(SourceErrors, NameTheMend) {
   EXPECT_EQ(source("from: log"), "3:6 the key 'schema' is missing: The columns, `name: type`.\n");
   EXPECT_EQ(source("from: log, schema: [a, b]"),

@@ -79,6 +79,8 @@ Result<std::unique_ptr<QueryEngine>> QueryEngine::open(const QueryEngineOptions&
                                                .scratch = options.scratch,
                                                .time_zone = options.time_zone,
                                                .readable = options.readable,
+                                               .httpfs = options.httpfs,
+                                               .ca_file = options.ca_file,
                                                .is_locked = true}));
   TRY(engine->instance_->add_table_function(
       std::string(kHot), [raw = engine.get()](auto argument) { return raw->find_hot(argument); }));

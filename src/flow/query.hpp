@@ -27,6 +27,8 @@ struct QueryEngineOptions {
   std::uint64_t memory_bytes_max = std::uint64_t{256} << 20;
   os::Path scratch;                ///< where large queries spill
   std::vector<os::Path> readable;  ///< the folders of the tables
+  os::Path httpfs;                 ///< with which DuckDB reads `s3://`; empty: it does not
+  std::string ca_file;             ///< whom it trusts then; empty: the system's certificates
   std::string time_zone = "UTC";
   std::size_t queries_max = 16;  ///< at once
 };
@@ -80,6 +82,8 @@ class QueryEngine {
                                              const Parameters& parameters = {});
   /// The same, but does not run it yet: so that it can be interrupted from its beginning.
   base::Result<std::unique_ptr<Query>> prepare(std::string_view sql, const Parameters& parameters);
+  /// Reads tables on S3 as `access` says from now on.
+  base::Result<void> read_s3(const sql::S3Access& access) { return instance_->read_s3(access); }
   /// The columns that `sql` would give, without running it.
   base::Result<std::vector<sql::Column>> describe(std::string_view sql);
 

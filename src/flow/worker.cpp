@@ -43,8 +43,8 @@ Result<std::unique_ptr<Worker>> Worker::open(WorkerParts parts) {
   worker->plans_ = plan_tables(own.pipeline, own.lookups, own.tools.engine);
   if (!worker->plans_.errors.empty()) return worker->plans_.errors.front();
   TRY(os::make_directories_durably(own.tools.disk, replay_folder(own)));
-  worker->rejects_ =
-      TRY(RejectsTable::open(own.folder / "tables", own.pipeline.name, own.tools, own.board));
+  worker->rejects_ = TRY(
+      RejectsTable::open(own.tools.tables_of(own.folder), own.pipeline.name, own.tools, own.board));
   worker->committer_ = TRY(Committer::open(own.tools, own.board, *worker->rejects_));
   TRY(worker->open_loops());
   own.board.publish();
@@ -95,8 +95,8 @@ Result<void> Worker::open_loops() {
 Result<std::unique_ptr<TableFlow>> Worker::open_table(TablePlan plan,
                                                       const config::Source& source) {
   const auto name = plan.table.name;
-  auto table = TRY(lake::Table::open_or_create(parts_.folder / "tables" / name, plan.output,
-                                               plan.table.partition_by, parts_.tools)
+  auto table = TRY(lake::Table::open_or_create(parts_.tools.tables_of(parts_.folder) / name,
+                                               plan.output, plan.table.partition_by, parts_.tools)
                        .context(fmt::format("table '{}'", name)));
   TRY(rejects_->roll_forward(name, *table));
   std::vector<lookup::Lookup*> lookups;

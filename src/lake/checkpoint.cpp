@@ -21,6 +21,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kCheckpointEnd = ".checkpoint.parquet";
 constexpr std::size_t kVersionDigits = 20;
+constexpr const char* kHintName = "_last_checkpoint";
 
 // The columns of a checkpoint, as DuckDB reads them out of lines of JSON.
 constexpr std::string_view kActionColumns =
@@ -82,10 +83,28 @@ std::size_t longest_line(std::string_view lines) {
 
 }  // namespace
 
+// What is in the log, from the checkpoint on that `_last_checkpoint` tells of. That is but a hint:
+// if it is missing, torn or wrong, all is listed.
+Result<std::vector<os::FileInfo>> Table::list_log() const {
+  if (const auto text = store_.read(log_ / kHintName)) {
+    const auto hint = Json::parse(*text, nullptr, false);
+    const bool has_version = hint.is_object() && hint.contains("version") &&
+                             hint["version"].is_number_integer() && hint["version"] > 0;
+    if (has_version) {
+      const auto before = hint["version"].get<std::int64_t>() - 1;
+      auto entries = TRY(store_.list(log_, fmt::format("{:020}~", before)));
+      const bool is_true =
+          std::ranges::any_of(entries, [](const auto& entry) { return is_checkpoint(entry.name); });
+      if (is_true) return entries;
+    }
+  }
+  return store_.list(log_);
+}
+
 Result<std::shared_ptr<const Snapshot>> Table::load() const {
   std::int64_t checkpoint = -1, first = -1, last = -1;
   std::set<std::int64_t> commits;
-  for (const auto& entry : TRY(store_.list(log_))) {
+  for (const auto& entry : TRY(list_log())) {
     if (is_checkpoint(entry.name)) checkpoint = std::max(checkpoint, *version_of(entry.name));
     if (is_commit(entry.name)) commits.insert(*version_of(entry.name));
   }
@@ -164,7 +183,7 @@ Result<void> Table::checkpoint() {
                     base::sql_string(part.string()))));
     TRY(store_.publish(part, path));
     const Json hint{{"version", version}, {"size", std::count(lines.begin(), lines.end(), '\n')}};
-    return store_.put(log_ / "_last_checkpoint", hint.dump());
+    return store_.put(log_ / kHintName, hint.dump());
   };
   auto written = write();
   (void)tools_.disk.remove(source).has_value();

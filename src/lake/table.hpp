@@ -26,6 +26,10 @@ struct Tools {
   base::Random& random;
   base::Telemetry telemetry;
   Store* store = nullptr;  ///< where tables lie; null: on `disk`
+  os::Path tables = {};    ///< the folder of all tables in `store`
+
+  /// The folder of all tables of the pipeline whose data folder is `data`.
+  os::Path tables_of(const os::Path& data) const { return store ? tables : data / "tables"; }
 };
 
 struct TableOptions {
@@ -129,6 +133,7 @@ class Table {
   base::Result<void> settle_names() const;
   base::Result<Commit> read_commit(std::int64_t version) const;
   base::Result<std::shared_ptr<const Snapshot>> load() const;
+  base::Result<std::vector<os::FileInfo>> list_log() const;
   base::Result<Snapshot> load_checkpoint(const os::Path& path, std::int64_t version) const;
   base::Result<std::shared_ptr<const Snapshot>> advance(std::shared_ptr<const Snapshot> from) const;
   base::Result<std::optional<Conflict>> find_conflict(const Transaction& transaction,

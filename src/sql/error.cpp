@@ -21,6 +21,8 @@ base::Code code_of(duckdb_error_type kind, std::string_view message) {
     case DUCKDB_ERROR_IO:
       return message.find("No space left") != std::string_view::npos ? base::Code::Exhausted
                                                                      : base::Code::Unavailable;
+    case DUCKDB_ERROR_HTTP:
+      return base::Code::Unavailable;
     case DUCKDB_ERROR_PERMISSION:
       return base::Code::Denied;
     default:

@@ -13,6 +13,24 @@ using base::Code;
 using base::Error;
 using base::Result;
 
+// Files on S3 never change under their name, so that what is cached of them stays true.
+std::vector<std::string> s3_settings(const InstanceOptions& options) {
+  return {
+      fmt::format("LOAD {}", base::sql_string(options.httpfs.string())),
+      "SET GLOBAL enable_global_s3_configuration = false",
+      "SET GLOBAL s3_url_compatibility_mode = true",  // `?` and `*` are parts of names
+      "SET GLOBAL httpfs_connection_caching = true",
+      "SET GLOBAL validate_external_file_cache = 'NO_VALIDATION'",
+      "SET GLOBAL enable_server_cert_verification = true",
+      fmt::format("SET GLOBAL ca_cert_file = {}", base::sql_string(options.ca_file)),
+  };
+}
+
+std::string readable_folder(const std::filesystem::path& folder) {
+  const bool is_s3 = folder.string().starts_with("s3://");
+  return (is_s3 ? folder : std::filesystem::absolute(folder)).string() + "/";
+}
+
 std::vector<std::string> settings_of(const InstanceOptions& options) {
   const std::string scratch = options.scratch.string();
   std::vector<std::string> settings{
@@ -27,10 +45,14 @@ std::vector<std::string> settings_of(const InstanceOptions& options) {
       fmt::format("SET GLOBAL max_temp_directory_size = '{}B'",
                   scratch.empty() ? 0 : options.scratch_bytes_max),
   };
+  if (!options.httpfs.empty()) {
+    const auto more = s3_settings(options);
+    settings.insert(settings.end(), more.begin(), more.end());
+  }
   if (!options.is_locked) return settings;
   std::vector<std::string> folders;
   for (const auto& folder : options.readable) {
-    folders.push_back(base::sql_string(std::filesystem::absolute(folder).string() + "/"));
+    folders.push_back(base::sql_string(readable_folder(folder)));
   }
   settings.push_back(
       fmt::format("SET GLOBAL allowed_directories = [{}]", base::join(folders, ", ")));
@@ -76,6 +98,20 @@ Result<Connection> Instance::connect() {
     return Error{Code::Unavailable, "DuckDB does not take another connection"};
   }
   return Connection(handle);
+}
+
+Result<void> Instance::read_s3(const S3Access& access) {
+  auto connection = TRY(connect());
+  const auto text = [](const std::string& value) { return base::sql_string(value); };
+  const auto made = connection.run(fmt::format(
+      "CREATE OR REPLACE TEMPORARY SECRET lake (TYPE s3, SCOPE {}, KEY_ID {}, SECRET {}, "
+      "SESSION_TOKEN {}, REGION {}, ENDPOINT {}, URL_STYLE {}, USE_SSL {})",
+      text(access.scope), text(access.key_id), text(access.secret), text(access.session_token),
+      text(access.region), text(access.endpoint), text(access.is_in_path ? "path" : "vhost"),
+      access.is_tls));
+  if (made) return {};
+  // What DuckDB says could quote the secret.
+  return Error{made.error().code, "DuckDB does not take the credentials for " + access.scope};
 }
 
 namespace {

@@ -22,10 +22,27 @@ struct InstanceOptions {
   std::uint64_t scratch_bytes_max = std::uint64_t{10} << 30;
   std::string time_zone = "UTC";
   bool keeps_order = true;  ///< results in the order of their input
-  /// The folders that SQL may read. Unused unless locked.
+  /// The folders that SQL may read, on disk or `s3://bucket/prefix`. Unused unless locked.
   std::vector<std::filesystem::path> readable;
+  /// DuckDB's own extension that reads `s3://`, as a file; empty: no such paths are read.
+  std::filesystem::path httpfs;
+  std::string ca_file;  ///< certificates that it trusts, PEM; empty: the system's
   /// Locked: no files but the readable ones, no extensions, no settings: fit for users' SQL.
   bool is_locked = false;
+};
+
+/// How files below `scope` on S3 are read.
+struct S3Access {
+  std::string scope;  ///< `s3://bucket/prefix`
+  std::string key_id;
+  std::string secret;
+  std::string session_token;
+  std::string region;
+  std::string endpoint;     ///< `host:port`
+  bool is_in_path = false;  ///< the bucket, instead of in the host
+  bool is_tls = true;
+
+  bool operator==(const S3Access&) const = default;
 };
 
 /// What one call of a table function's scan gives: some rows of a chunk.
@@ -74,6 +91,10 @@ class Instance {
   /// Before the first statement that uses it. A scan's chunks may come from another instance, which
   /// must outlive them.
   base::Result<void> add_table_function(const std::string& name, ScanTableFinder finder);
+
+  /// Reads S3 as `access` says from now on, in place of what was said before; files that are being
+  /// read go on as they began. The instance must have `httpfs`.
+  base::Result<void> read_s3(const S3Access& access);
 
  private:
   explicit Instance(duckdb_database handle) : handle_(handle) {}

@@ -2,6 +2,7 @@
 or VERSITYGW=install, which builds it once into the user's cache by a new enough Go); else moto, in its mode that checks signatures."""
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -95,6 +96,19 @@ class S3Store:
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id=self.access_key,
                             aws_secret_access_key=self.secret_key,
                             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}))
+
+    def keys(self, bucket, prefix=""):
+        pages = self.boto3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def fetch(self, bucket, prefix, folder):
+        """Makes `folder` a copy of all that is below the prefix."""
+        shutil.rmtree(folder, ignore_errors=True)
+        client = self.boto3()
+        for key in self.keys(bucket, prefix + "/"):
+            path = pathlib.Path(folder, key.removeprefix(prefix + "/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(bucket, key, str(path))
 
     def close(self):
         self.process.terminate()
