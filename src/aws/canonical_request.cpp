@@ -98,8 +98,9 @@ Result<std::string> canonical_request(const http::Request& request,
   text += "\n";
   for (const auto& name : options.signed_headers) {
     std::string values;
+    const std::string_view wanted = name == kAuthority ? std::string_view("host") : name;
     for (const auto& [field, value] : request.headers) {
-      if (!base::equal_ignoring_case(field, name)) continue;
+      if (!base::equal_ignoring_case(field, wanted)) continue;
       values.append(values.empty() ? "" : ",").append(canonical_value(value));
     }
     text.append(name).append(":").append(values).append("\n");

@@ -9,6 +9,9 @@
 
 namespace millrace::aws {
 
+/// HTTP/2's name of what HTTP/1.1 has in `Host`.
+inline constexpr std::string_view kAuthority = ":authority";
+
 struct CanonicalOptions {
   bool is_s3 = false;                       ///< the path is encoded once and not normalised
   std::vector<std::string> signed_headers;  ///< lower case, in their order
@@ -16,7 +19,8 @@ struct CanonicalOptions {
 };
 
 /// The text that a signature covers: method, path, sorted query, signed headers, the body's hash.
-/// `X-Amz-Signature` is left out of the query. A signed header that is missing counts as empty.
+/// `X-Amz-Signature` is left out of the query. A signed header that is missing counts as empty;
+/// `:authority`, which some clients of HTTP/2 sign, has the value of `Host`.
 /// Errors  Invalid: the target is not well encoded.
 /// Source  AWS General Reference, "Create a canonical request".
 base::Result<std::string> canonical_request(const http::Request& request,

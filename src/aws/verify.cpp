@@ -151,7 +151,8 @@ std::optional<Refusal> check_scope(const http::Request& request, const Claim& cl
       return base::equal_ignoring_case(signed_header, name);
     });
   };
-  if (!is_signed("host")) return invalid("'Host' must be a 'SignedHeader' in the AWS signature.");
+  const bool is_host_signed = is_signed("host") || is_signed(kAuthority);
+  if (!is_host_signed) return invalid("'Host' must be a 'SignedHeader' in the AWS signature.");
   for (const auto& [name, value] : request.headers) {
     constexpr std::string_view kPrefix = "x-amz-";
     const bool is_ours = base::equal_ignoring_case(name.substr(0, kPrefix.size()), kPrefix);

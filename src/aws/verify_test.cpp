@@ -87,6 +87,38 @@ TEST(Verify, AcceptsTheTargetsThatClientsSend) {
   }
 }
 
+// As the AWS SDK for JavaScript 3.1142.0 signed it for HTTP/2, which has :authority for Host.
+TEST(Verify, AcceptsTheAuthorityOfHttp2InPlaceOfTheHost) {
+  http::Request request{
+      .method = "POST",
+      .target = "/",
+      .headers = {{"host", "127.0.0.1:18931"},
+                  {"content-type", "application/x-amz-json-1.1"},
+                  {"x-amz-target", "Kinesis_20131202.ListStreams"},
+                  {"content-length", "2"},
+                  {"x-amz-user-agent", "aws-sdk-js/3.1142.0"},
+                  {"amz-sdk-invocation-id", "243698f7-507e-4843-ac91-46e0dd3f1091"},
+                  {"amz-sdk-request", "attempt=1; max=3"},
+                  {"x-amz-date", "20261125T025813Z"},
+                  {"x-amz-content-sha256",
+                   "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
+                  {"authorization",
+                   "AWS4-HMAC-SHA256 "
+                   "Credential=AKIDEXAMPLE12345/20261125/us-east-1/kinesis/aws4_request, "
+                   "SignedHeaders=:authority;amz-sdk-invocation-id;amz-sdk-request;content-length;"
+                   "content-type;x-amz-content-sha256;x-amz-date;x-amz-target;x-amz-user-agent, "
+                   "Signature=4fed6c506b6626bcb77c5bdb8a992c531417f0efa62922685d57e548db432708"}},
+      .body = "{}"};
+  const VerifyOptions options{
+      .find_key = [](std::string_view) { return std::optional(KnownKey{"secretsecretsecret"}); },
+      .service = "kinesis",
+      .now = *parse_amz_date("20261125T025900Z")};
+  const auto answer = verify(request, options);
+  EXPECT_TRUE(std::holds_alternative<Verified>(answer)) << std::get<Refusal>(answer).message;
+  request.headers.set("host", "127.0.0.1:18932");
+  EXPECT_EQ(refusal(request, options).why, Why::SignatureDoesNotMatch);
+}
+
 TEST(Verify, AcceptsAPresignedRequestUntilItExpires) {
   for (const auto& credentials : {kPlain, kTemporary}) {
     auto request = kinesis_request();
