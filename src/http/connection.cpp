@@ -5,11 +5,8 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-// A refused client may still be sending; a connection that is closed then would take the answer
-// away from it. So long and so much is thrown away first.
 constexpr std::chrono::seconds kLinger{5};
 constexpr std::chrono::seconds kLingerDraining{1};
-constexpr std::size_t kLingerBytesMax = 64_MiB;
 
 }  // namespace
 
@@ -47,7 +44,11 @@ void Connection::begin_linger() {
   socket_.shutdown(tcp::socket::shutdown_send, error);
   if (error) return close();
   ending_ = Ending::Lingering;
-  linger_until_ = now() + (loop_.is_draining() ? kLingerDraining : kLinger);
+  linger_until_ = now() + linger();
+}
+
+std::chrono::seconds Connection::linger() const {
+  return loop_.is_draining() ? kLingerDraining : kLinger;
 }
 
 void Connection::close() {

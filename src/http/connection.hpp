@@ -27,6 +27,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close();
 
  protected:
+  /// A refused client may still be sending, and some lose the answer if they cannot. So much, and
+  /// for so long, is thrown away first.
+  static constexpr std::size_t kLingerBytesMax = 64_MiB;
+  std::chrono::seconds linger() const;
   /// Of bytes on their way to the socket; then no further request is taken.
   static constexpr std::size_t kOutBytesMax = 64_KiB;
 

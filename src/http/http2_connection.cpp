@@ -162,6 +162,7 @@ base::SteadyTime Http2Connection::deadline_of(const Http2Stream& stream) const {
     case Phase::Ready:
       break;
     case Phase::Answering:
+      if (stream.is_lingering()) return stream.moved_at + linger();
       if (!stream.unsent.is_empty()) return stream.moved_at + deadlines.write_stall;
       break;
   }
@@ -188,7 +189,7 @@ void Http2Connection::on_deadline() {
     } else if (stream->phase == Phase::Body && (is_late || (is_slow && stream->is_receiving))) {
       refuse(*stream, problem(408, "too_slow", "the body came too slowly"));
     } else if (stream->phase == Phase::Answering && is_late) {
-      reset(*stream, NGHTTP2_CANCEL);
+      reset(*stream, stream->is_lingering() ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
     }
   }
   proceed();

@@ -105,20 +105,13 @@ struct Http2Frames::Calls {
     return 0;
   }
 
-  static int on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  static int on_frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     auto& connection = connection_of(user);
     const auto& head = frame->hd;
     if (head.type == NGHTTP2_GOAWAY) {
       connection.on_ended(frame->goaway.error_code);
     } else if (head.type == NGHTTP2_RST_STREAM) {
       if (is_clients_fault(frame->rst_stream.error_code)) connection.note(FloodGuard::Kind::Reset);
-    } else if ((head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_DATA) &&
-               (head.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-      // A refused client need not send the rest; RFC 9113, section 8.1.
-      const auto* const stream = stream_of(session, head.stream_id);
-      if (stream != nullptr && !stream->is_whole) {
-        return nghttp2_submit_rst_stream(session, 0, head.stream_id, NGHTTP2_NO_ERROR);
-      }
     }
     return 0;
   }

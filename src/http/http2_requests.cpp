@@ -39,11 +39,13 @@ void Http2Connection::on_head(Http2Stream& stream) {
 }
 
 void Http2Connection::on_body(Http2Stream& stream, std::string_view bytes) {
-  stream.uncredited_bytes += bytes.size();
   if (stream.phase != Phase::Body) {
     nghttp2_session_consume_stream(session_, stream.id, bytes.size());
+    stream.discarded_bytes += bytes.size();
+    if (stream.discarded_bytes > kLingerBytesMax) reset(stream, NGHTTP2_NO_ERROR);
     return;
   }
+  stream.uncredited_bytes += bytes.size();
   bodies_bytes_ += bytes.size();
   if (auto refusal = stream.body->add(bytes)) return refuse(stream, std::move(*refusal));
   hold(stream, stream.body->held_bytes());
@@ -109,6 +111,7 @@ void Http2Connection::refuse(Http2Stream& stream, Response refusal) {
   set_receiving(stream, false);
   hold(stream, 0);
   stream.body.reset();
+  nghttp2_session_consume_stream(session_, stream.id, std::exchange(stream.uncredited_bytes, 0));
   stream.phase = Phase::Answering;
   give_answer(stream, std::move(refusal));
   stream.has_all = true;

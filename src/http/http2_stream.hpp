@@ -30,6 +30,10 @@ struct Http2Stream final : ReplyReceiver {
 
   void post(std::function<void()> job) override;
   void on_reply() override;
+  /// True if it was refused, has its answer, and is still sending.
+  bool is_lingering() const {
+    return phase == Phase::Answering && has_all && unsent.is_empty() && !is_whole;
+  }
 
   Http2Connection& connection;
   const std::int32_t id;
@@ -44,6 +48,7 @@ struct Http2Stream final : ReplyReceiver {
   std::size_t uncredited_bytes = 0;  ///< came, and were not given back to the client's window
   bool is_receiving = false;         ///< it is the client's turn to send more of the body
   bool is_whole = false;             ///< the client has sent all of it
+  std::size_t discarded_bytes = 0;   ///< came after it was refused
 
   // The answer.
   std::shared_ptr<Reply> reply;  ///< null: not begun, or all was handed over

@@ -126,6 +126,7 @@ class Http2Client {
     }
   }
   void close() { socket_.close(); }
+  std::size_t unsent_bytes(std::int32_t id) { return bodies_[id].bytes.size() - bodies_[id].sent; }
   bool has_goaway() const { return goaway_.has_value(); }
 
   bool read_some() {
