@@ -61,6 +61,7 @@ def script_tests(options):
             yield Test(f"judge {path.stem}", lambda path=path: run_script(path), is_slow=True)
     cycles = ["--cycles", str(options.cycles), "--seed", str(options.seed)]
     yield Test("kill", lambda: run_script(TESTS / "kill_test.py", *cycles), is_slow=True)
+    yield Test("kill, lake on S3", lambda: run_script(TESTS / "kill_test.py", *cycles, "--s3"), is_slow=True)
 
 
 def operation_tests():

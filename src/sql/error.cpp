@@ -37,6 +37,13 @@ nlohmann::json parsed(std::string_view message) {
   return nlohmann::json::parse(message.substr(brace), nullptr, false);
 }
 
+// Of what fails while it is prepared, the JSON alone tells the kind.
+bool is_of_http(const nlohmann::json& details) {
+  const std::string kind = details.value("exception_type", "");
+  const std::string message = details.value("exception_message", "");
+  return kind == "HTTP" || (kind == "IO" && message.find(" HTTP ") != std::string::npos);
+}
+
 }  // namespace
 
 base::Error error_from(std::string_view message, duckdb_error_type kind) {
@@ -44,6 +51,7 @@ base::Error error_from(std::string_view message, duckdb_error_type kind) {
   const nlohmann::json details = parsed(message);
   if (!details.is_object()) return error;
   error.message = details.value("exception_message", std::string(message));
+  if (is_of_http(details)) error.code = base::Code::Unavailable;
   if (const auto at = details.value("position", ""); !at.empty()) {
     error.place = fmt::format("{}{}", kPlacePrefix, at);
   }
