@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "app/lake_place.hpp"
 #include "app/lookups.hpp"
 #include "app/s3_lake.hpp"
 #include "batch/jobs.hpp"
@@ -108,6 +109,7 @@ Result<void> Instance::Parts::open_engines() {
   const auto scratch = options.data / "scratch";
   TRY(os::remove_all(world.disk, scratch));
   TRY(world.disk.make_directories(scratch));
+  TRY(keep_lake_place(world.disk, options.data, pipeline.lake));
   if (!pipeline.lake.empty()) s3_lake = TRY(S3Lake::open(pipeline.lake, scratch, world));
   worker_engine = TRY(open_engine(options.memory.worker_engine, scratch / "worker"));
   job_engine = TRY(open_engine(options.memory.job_engine, scratch / "jobs"));

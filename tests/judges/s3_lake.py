@@ -218,6 +218,29 @@ def judge_refusals(bench, _):
     proxy.close()
 
 
+def judge_move(bench, _):
+    """Tables of a disk go to S3 as docs/how_to/keep_the_lake_on_s3.md says, and not by accident."""
+    with bench.millrace("move") as millrace:
+        remote = (millrace.folder / "pipeline.yaml").read_text()
+        (millrace.folder / "pipeline.yaml").write_text(remote.replace(f"lake: s3://{BUCKET}/move/tables", ""))
+        millrace.start()
+        millrace.send("orders", orders(0, 40))
+        millrace.settle()
+        millrace.stop()
+        (millrace.folder / "pipeline.yaml").write_text(remote)
+        ends_with(millrace, 2, f"lie at {millrace.data}/tables", "begin anew", f"{millrace.data}/lake")
+        for path in (millrace.data / "tables").rglob("*.*"):
+            if path.is_file():
+                bench.store.boto3().upload_file(str(path), BUCKET, f"move/tables/{path.relative_to(millrace.data / 'tables')}")
+        (millrace.data / "lake").write_text(f"s3://{BUCKET}/move/tables\n")
+        millrace.start()
+        millrace.send("orders", orders(20, 60))
+        millrace.settle()
+        equal(count(millrace, "SELECT count(*) FROM checked"), 54, "rows")
+        millrace.stop()
+    equal(sorted(row["order_id"] for row in bench.rows("move/tables/checked")), sorted(good(60)), "what delta-rs reads")
+
+
 def judge_race(bench, _, writers=8, commits=40):
     """Many writers, one table: each commit once, versions without a gap."""
     commits -= commits % writers
@@ -246,7 +269,7 @@ def main():
     print(f"seed {options.seed}, {bench.store.name}, {folder}", flush=True)
     failed = 0
     try:
-        for judge in (judge_pipeline, judge_faults, judge_outage, judge_refusals, judge_race):
+        for judge in (judge_pipeline, judge_faults, judge_outage, judge_refusals, judge_move, judge_race):
             if options.only not in judge.__name__:
                 continue
             more = {"writers": options.writers, "commits": options.commits} if judge is judge_race else {}
