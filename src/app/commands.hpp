@@ -71,6 +71,14 @@ struct QueryOptions {
 };
 Exit query_tables(const QueryOptions& options, Screen& screen);
 
+/// `millrace tail`.
+struct TailOptions {
+  os::Path data = "millrace-data";
+  std::string table;
+  std::uint64_t limit = 0;  ///< end after so many rows; 0: never
+};
+Exit tail_table(const TailOptions& options, Screen& screen);
+
 struct ReportOptions {
   DataOptions data;
   std::string report;                   ///< empty: list them

@@ -51,6 +51,17 @@ void add_limit(CLI::App& command, std::uint64_t& limit) {
       ->type_name("N");
 }
 
+void add_tail(CLI::App& app, Command& chosen) {
+  auto* tail = app.add_subcommand("tail", "Show a table's new rows as they come, as JSON lines");
+  auto options = std::make_shared<TailOptions>();
+  add_name(*tail, "TABLE", options->table, "The table");
+  tail->add_option("--limit", options->limit, "End after so many rows")->type_name("N");
+  tail->add_option("--data", options->data, "The data folder [millrace-data]")->type_name("DIR");
+  tail->callback([options, &chosen] {
+    chosen = [options](Screen& screen) { return tail_table(*options, screen); };
+  });
+}
+
 void add_queries(CLI::App& app, Command& chosen) {
   add_companion<QueryOptions>(
       app, chosen,
@@ -182,6 +193,7 @@ void add_tables(CLI::App& app, Command& chosen) {
 
 void add_companions(CLI::App& app, Command& chosen) {
   add_queries(app, chosen);
+  add_tail(app, chosen);
   add_jobs(app, chosen);
   add_rejects(app, chosen);
   add_tables(app, chosen);

@@ -296,6 +296,7 @@ const http::Router& Instance::router() const {
 
 void Instance::end_subscriptions() {
   parts_->kinesis_api->end_subscriptions();
+  parts_->api->end_tails();
 }
 
 Result<void> Instance::stop() {

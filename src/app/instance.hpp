@@ -45,7 +45,6 @@ class Instance {
 
   const config::Pipeline& pipeline() const;
   const http::Router& router() const;
-
   /// Ends answers that would go on for minutes. Before the server is stopped.
   void end_subscriptions();
   /// Ends the jobs and the worker, which commits what is in the hot rows, and the streams. Whoever

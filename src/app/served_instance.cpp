@@ -45,7 +45,7 @@ Result<std::unique_ptr<ServedInstance>> ServedInstance::start(
 }
 
 Result<ServedInstance::Stopped> ServedInstance::stop() {
-  instance_->end_subscriptions();
+  instance_->end_subscriptions();  // they have no end that a gentle stop could wait for
   server_->stop(http::Drain::Gently);
   const auto caught_up = instance_->catch_up(kCatchUp);
   TRY(instance_->stop());

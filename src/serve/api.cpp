@@ -9,6 +9,7 @@
 #include "serve/rejects.hpp"
 #include "serve/reports.hpp"
 #include "serve/tables.hpp"
+#include "serve/tail.hpp"
 
 namespace millrace::serve {
 
@@ -18,6 +19,7 @@ struct Api::State {
         queries(parts, query_workers),
         ingest(parts, quick_workers),
         tables(parts),
+        tails(parts, tail_workers),
         jobs(parts),
         rejects(parts, queries),
         reports(parts, queries),
@@ -26,6 +28,7 @@ struct Api::State {
     ingest.add_to(routes);
     queries.add_to(routes);
     tables.add_to(routes, pools);
+    tails.add_to(routes);
     jobs.add_to(routes, pools);
     rejects.add_to(routes, pools);
     reports.add_to(routes, pools);
@@ -40,9 +43,12 @@ struct Api::State {
   http::Workers query_workers{
       {.threads = parts.options.query_threads, .queue_max = parts.options.query_queue_max}};
   http::Workers operation_workers{{.threads = parts.options.operation_threads, .queue_max = 32}};
+  http::Workers tail_workers{
+      {.threads = parts.options.tails_max, .queue_max = parts.options.tails_max}};
   Queries queries;
   Ingest ingest;
   Tables tables;
+  Tails tails;
   Jobs jobs;
   Rejects rejects;
   Reports reports;
@@ -53,9 +59,15 @@ Api::Api(ApiParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
 
 // What the workers still run uses the rest: they end first.
 Api::~Api() {
+  state_->tails.end();
+  state_->tail_workers.stop();
   state_->operation_workers.stop();
   state_->query_workers.stop();
   state_->quick_workers.stop();
+}
+
+void Api::end_tails() {
+  state_->tails.end();
 }
 
 const http::Router& Api::router() const {

@@ -37,6 +37,7 @@ struct ApiOptions {
   std::size_t query_threads = 4;
   std::size_t query_queue_max = 64;
   std::size_t operation_threads = 2;
+  std::size_t tails_max = 8;  ///< clients that watch a table; each has a thread
 };
 
 /// How a lookup is, for status pages.
@@ -76,6 +77,10 @@ class Api {
   Api& operator=(const Api&) = delete;
   /// Finishes what has begun. The server must have stopped before.
   ~Api();
+
+  /// Completes the answers that have no end of their own, so that a gentle stop of the server need
+  /// not wait for them.
+  void end_tails();
 
   /// Threads: its `handle` from any.
   const http::Router& router() const;

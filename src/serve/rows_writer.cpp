@@ -10,7 +10,6 @@
 #include "base/text.hpp"
 #include "serve/arrow_writer.hpp"
 #include "serve/request.hpp"
-#include "sql/render.hpp"
 
 namespace millrace::serve {
 namespace {
@@ -105,27 +104,15 @@ class JsonWriter final : public RowsWriter {
 /// One object a line.
 class NdjsonWriter final : public RowsWriter {
  public:
-  explicit NdjsonWriter(const std::vector<sql::Column>& columns)
-      : renderers_(renderers_of(columns)) {
-    for (const auto& column : columns) {
-      std::string& key = keys_.emplace_back();
-      sql::append_json_string(column.name, key);
-      key += ':';
-    }
-  }
+  explicit NdjsonWriter(const std::vector<sql::Column>& columns) : objects_(columns) {}
 
   Result<void> begin(std::string& /*out*/) override { return {}; }
 
   Result<void> rows(sql::Chunk& chunk, std::size_t from, std::size_t count,
                     std::string& out) override {
     for (std::size_t row = from; row < from + count; ++row) {
-      out += '{';
-      for (std::size_t i = 0; i < renderers_.size(); ++i) {
-        if (i > 0) out += ',';
-        out += keys_[i];
-        renderers_[i].append_json(chunk.column(i), row, out);
-      }
-      out += "}\n";
+      objects_.append(chunk, row, out);
+      out += '\n';
     }
     return {};
   }
@@ -133,8 +120,7 @@ class NdjsonWriter final : public RowsWriter {
   void end(const AnswerEnd& /*end*/, std::string& /*out*/) override {}
 
  private:
-  std::vector<sql::Renderer> renderers_;
-  std::vector<std::string> keys_;
+  RowObjects objects_;
 };
 
 /// RFC 4180 with a header line. NULL is nothing, the empty text is `""`.
@@ -186,6 +172,25 @@ class CsvWriter final : public RowsWriter {
 };
 
 }  // namespace
+
+RowObjects::RowObjects(const std::vector<sql::Column>& columns)
+    : renderers_(renderers_of(columns)) {
+  for (const auto& column : columns) {
+    std::string& key = keys_.emplace_back();
+    sql::append_json_string(column.name, key);
+    key += ':';
+  }
+}
+
+void RowObjects::append(const sql::Chunk& chunk, std::size_t row, std::string& out) const {
+  out += '{';
+  for (std::size_t i = 0; i < renderers_.size(); ++i) {
+    if (i > 0) out += ',';
+    out += keys_[i];
+    renderers_[i].append_json(chunk.column(i), row, out);
+  }
+  out += '}';
+}
 
 Result<AnswerFormat> answer_format(const http::Request& request,
                                    const std::optional<std::string>& named) {

@@ -12,6 +12,7 @@
 #include "config/pipeline.hpp"
 #include "flow/query.hpp"
 #include "http/message.hpp"
+#include "sql/render.hpp"
 
 namespace millrace::serve {
 
@@ -29,6 +30,17 @@ struct AnswerEnd {
   bool is_truncated = false;
   double elapsed_ms = 0;
   std::optional<config::Chart> chart;
+};
+
+/// Rows as JSON objects with the columns' names.
+class RowObjects {
+ public:
+  explicit RowObjects(const std::vector<sql::Column>& columns);
+  void append(const sql::Chunk& chunk, std::size_t row, std::string& out) const;
+
+ private:
+  std::vector<sql::Renderer> renderers_;
+  std::vector<std::string> keys_;
 };
 
 /// Writes the rows of one query as text or bytes, appending to `out`.

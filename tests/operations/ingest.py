@@ -2,9 +2,10 @@
 import gzip
 import json
 import socket
+import subprocess
 import time
 
-from harness.millrace import Failure
+from harness.millrace import BINARY, Failure
 from operations import expect, expect_equal, expect_texts
 from operations.bench_pipeline import numbers, started
 
@@ -186,3 +187,28 @@ def is_answered(millrace):
         return millrace.query("SELECT 1") is not None
     except Failure:
         return False
+
+
+def test_tail(folder):
+    """Rows as they come, on the command line; a tail ends with the instance."""
+    with started(folder) as millrace:
+        words = [BINARY, "tail", "kept", "--data", str(millrace.data)]
+        some = subprocess.Popen([*words, "--limit", "3"], stdout=subprocess.PIPE, text=True)
+        all_rows = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        for first in range(0, 6, 2):
+            post(millrace, numbers(first, first + 2))
+            time.sleep(0.2)
+        output, _ = some.communicate(timeout=10)
+        expect_equal([json.loads(line)["n"] for line in output.splitlines()], [0, 1, 2], "the first rows of the tail")
+        expect_equal(some.returncode, 0, "its exit code")
+        begin = time.monotonic()
+        millrace.stop()
+        expect(time.monotonic() - begin < 5, "the end of the instance waited for the tail")
+        output, _ = all_rows.communicate(timeout=10)
+        rows = [json.loads(line) for line in output.splitlines()]
+        expect_equal(sorted(row["n"] for row in rows), list(range(6)), "all rows of the tail")
+        expect_equal(sorted(rows[0]), ["_offset", "_received_at", "_row", "_shard", "n", "name"], "the columns")
+    done = subprocess.run(words, capture_output=True, text=True)
+    expect_equal(done.returncode, 1, "the exit code where nothing runs")
+    expect_texts(done.stderr, "nothing runs on")
