@@ -22,6 +22,8 @@ struct RunOptions {
   os::Path data = "millrace-data";
   std::string listen = "127.0.0.1:8080";
   bool is_insecure = false;  ///< may listen beyond loopback
+  os::Path tls_certificate;  ///< with its key: TLS is spoken; both empty: it is not
+  os::Path tls_key;
   bool accepts_new_source = false;
   os::Path aws_keys;  ///< keys that Kinesis requests must be signed with; empty: none
   std::string memory = "1GiB";

@@ -41,6 +41,12 @@ void add_run(CLI::App& app, Command& chosen) {
   command->add_flag("--insecure", options->is_insecure,
                     "Listen beyond this machine though nobody has to prove who they are");
   command
+      ->add_option("--tls-certificate", options->tls_certificate,
+                   "Speak TLS, with this certificate and those of its signers behind it (PEM)")
+      ->type_name("FILE");
+  command->add_option("--tls-key", options->tls_key, "The certificate's private key (PEM)")
+      ->type_name("FILE");
+  command
       ->add_option("--aws-keys", options->aws_keys,
                    "Keys that requests of the Kinesis API must be signed with: lines ID SECRET")
       ->type_name("FILE");

@@ -63,6 +63,15 @@ Result<MemoryPlan> memory_of(const RunOptions& options) {
   return memory_plan(bytes);
 }
 
+Result<std::optional<http::TlsOptions>> tls_of(const RunOptions& options) {
+  if (options.tls_certificate.empty() != options.tls_key.empty()) {
+    return Error{Code::Invalid, "TLS needs both, --tls-certificate and --tls-key"};
+  }
+  if (options.tls_key.empty()) return std::optional<http::TlsOptions>();
+  return std::optional(http::TlsOptions{.certificate_file = options.tls_certificate.string(),
+                                        .key_file = options.tls_key.string()});
+}
+
 Result<http::ServerOptions> server_of(const RunOptions& options, const MemoryPlan& memory) {
   const auto endpoint =
       TRY(http::parse_endpoint(options.listen).context("--listen " + options.listen));
@@ -75,11 +84,13 @@ Result<http::ServerOptions> server_of(const RunOptions& options, const MemoryPla
                              "--insecure to let everyone in",
                              options.listen)};
   }
+  auto tls = TRY(tls_of(options));
   return http::ServerOptions{
       .host = endpoint.host,
       .port = endpoint.port,
       .bodies_bytes_max = memory.bodies,
-      .hosts_allowed = is_loopback ? http::loopback_hosts() : std::vector<std::string>()};
+      .hosts_allowed = is_loopback ? http::loopback_hosts() : std::vector<std::string>(),
+      .tls = std::move(tls)};
 }
 
 void print_banner(const RunOptions& options, const ServedInstance& served, Screen& screen) {

@@ -3,20 +3,18 @@
 namespace millrace::http {
 namespace {
 
-using boost::asio::ip::tcp;
-
 constexpr std::chrono::seconds kLinger{5};
 constexpr std::chrono::seconds kLingerDraining{1};
 
 }  // namespace
 
-Connection::Connection(Loop& loop, tcp::socket socket, std::string peer)
+Connection::Connection(Loop& loop, Socket socket, std::string peer)
     : loop_(loop), socket_(std::move(socket)), peer_(std::move(peer)), timer_(loop.io()) {}
 
 void Connection::flush() {
   while (!is_closed_ && !is_waiting_write_ && !out_.is_empty()) {
     boost::system::error_code error;
-    const auto count = socket_.write_some(out_.front_buffers(), error);
+    const auto count = socket_.write_some(out_, error);
     if (error == boost::asio::error::would_block) {
       last_sent_ = now();
       return wait_writable();
@@ -30,7 +28,7 @@ void Connection::flush() {
 
 void Connection::wait_writable() {
   is_waiting_write_ = true;
-  socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const auto& error) {
+  socket_.async_wait_write([self = shared_from_this()](const Socket::ErrorCode& error) {
     self->is_waiting_write_ = false;
     if (self->is_closed_) return;
     if (error) return self->close();
@@ -41,7 +39,7 @@ void Connection::wait_writable() {
 void Connection::begin_linger() {
   if (has_eof_) return close();
   boost::system::error_code error;
-  socket_.shutdown(tcp::socket::shutdown_send, error);
+  socket_.end_sending(error);
   if (error) return close();
   ending_ = Ending::Lingering;
   linger_until_ = now() + linger();
@@ -57,7 +55,7 @@ void Connection::close() {
   const auto self = shared_from_this();
   boost::system::error_code ignored;
   timer_.cancel(ignored);
-  socket_.close(ignored);
+  socket_.close();
   on_close();
   loop_.remove(self);
 }
@@ -77,7 +75,7 @@ Response Connection::stopping_answer() {
 
 void Connection::wait_readable() {
   is_waiting_read_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const auto& error) {
+  socket_.async_wait_read([self = shared_from_this()](const Socket::ErrorCode& error) {
     self->is_waiting_read_ = false;
     if (self->is_closed_) return;
     if (error) return self->close();
@@ -88,8 +86,7 @@ void Connection::wait_readable() {
 void Connection::on_readable() {
   const auto scratch = loop_.scratch().first(read_bytes_max());
   boost::system::error_code error;
-  const auto count =
-      socket_.read_some(boost::asio::mutable_buffer(scratch.data(), scratch.size()), error);
+  const auto count = socket_.read_some(scratch, error);
   if (error == boost::asio::error::would_block) return proceed();
   if (error == boost::asio::error::eof) {
     has_eof_ = true;

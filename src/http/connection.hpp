@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
@@ -9,6 +8,7 @@
 #include "http/loop.hpp"
 #include "http/message.hpp"
 #include "http/out_queue.hpp"
+#include "http/socket.hpp"
 
 namespace millrace::http {
 
@@ -17,7 +17,7 @@ namespace millrace::http {
 /// Threads: its loop's.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Loop& loop, boost::asio::ip::tcp::socket socket, std::string peer);
+  Connection(Loop& loop, Socket socket, std::string peer);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   virtual ~Connection() = default;
@@ -66,7 +66,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static base::SteadyTime now() { return std::chrono::steady_clock::now(); }
 
   Loop& loop_;
-  boost::asio::ip::tcp::socket socket_;
+  Socket socket_;
   std::string peer_;
   OutQueue out_;
   Ending ending_ = Ending::No;

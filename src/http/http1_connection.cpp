@@ -15,17 +15,20 @@ constexpr std::size_t kAheadBytesMax = 16_KiB;
 
 }  // namespace
 
-Http1Connection::Http1Connection(Loop& loop, boost::asio::ip::tcp::socket socket)
+Http1Connection::Http1Connection(Loop& loop, Socket socket)
     : Connection(loop, std::move(socket), ""), reader_(loop.options(), loop.shared().budget) {}
 
 void Http1Connection::start(Admission admission) {
   boost::system::error_code error;
-  socket_.non_blocking(true, error);
+  auto& plain = socket_.plain();
+  plain.non_blocking(true, error);
   if (error || loop_.is_draining()) return close();
-  socket_.set_option(boost::asio::ip::tcp::no_delay(true), error);
-  socket_.set_option(boost::asio::socket_base::keep_alive(true), error);
-  const auto peer = socket_.remote_endpoint(error);
+  plain.set_option(boost::asio::ip::tcp::no_delay(true), error);
+  plain.set_option(boost::asio::socket_base::keep_alive(true), error);
+  const auto peer = plain.remote_endpoint(error);
   if (error) return close();
+  const auto local = plain.local_endpoint(error);
+  is_local_ = !error && (peer.address().is_loopback() || peer.address() == local.address());
   peer_ = format_endpoint(peer.address().to_string(), peer.port());
   state_since_ = now();
   if (admission == Admission::TooMany) {
@@ -85,7 +88,15 @@ bool Http1Connection::is_http2(std::string_view input) {
   return true;
 }
 
+// Where there is TLS, only programs on the same machine (`millrace query`, say) may do without.
+bool Http1Connection::lacks_tls() {
+  if (is_local_ || !is_new_ || ending_ != Ending::No || !socket_.is_without_tls()) return false;
+  refuse(problem(400, "tls_required", "this port speaks TLS: ask with https"));
+  return true;
+}
+
 std::string_view Http1Connection::take_requests(std::string_view input) {
+  if (lacks_tls()) return {};
   if (is_http2(input)) return input;
   while (may_take_request() && !input.empty()) {
     if (reader_.state() == State::Empty && loop_.is_draining()) {
@@ -166,7 +177,7 @@ void Http1Connection::take_reply() {
   if (reader_.version() == Version::Http10) {
     // Without chunks only a reset connection tells an incomplete answer from a complete one.
     boost::system::error_code ignored;
-    socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+    socket_.plain().set_option(boost::asio::socket_base::linger(true, 0), ignored);
   }
   is_keep_alive_ = false;
   end_request(0);
@@ -294,7 +305,8 @@ base::SteadyTime Http1Connection::client_deadline() const {
   switch (reader_.state()) {
     case State::Empty:
       // What was kept is the first part of HTTP/2's preface.
-      return state_since_ + (kept_input().empty() ? deadlines.idle : deadlines.header);
+      return state_since_ + (kept_input().empty() && !socket_.is_in_handshake() ? deadlines.idle
+                                                                                : deadlines.header);
     case State::Head:
       return state_since_ + deadlines.header;
     case State::Body: {

@@ -17,7 +17,7 @@ namespace millrace::http {
 /// Threads: its loop's, but for `post`.
 class Http1Connection final : public Connection, public ReplyReceiver {
  public:
-  Http1Connection(Loop& loop, boost::asio::ip::tcp::socket socket);
+  Http1Connection(Loop& loop, Socket socket);
 
   void start(Admission admission);
   void drain() override;
@@ -36,6 +36,7 @@ class Http1Connection final : public Connection, public ReplyReceiver {
   void on_deadline() override;
 
   void advance(std::string_view input);
+  bool lacks_tls();
   bool is_http2(std::string_view input);
   std::string_view take_requests(std::string_view input);
   bool may_take_request() const;
@@ -63,7 +64,8 @@ class Http1Connection final : public Connection, public ReplyReceiver {
   int status_ = 0;  ///< of the answer that was started
   base::SteadyTime request_at_;
 
-  bool is_new_ = true;  ///< it may still turn out to speak HTTP/2
+  bool is_new_ = true;     ///< it may still turn out to speak HTTP/2
+  bool is_local_ = false;  ///< the client is on this machine
   bool has_sent_continue_ = false;
   bool is_keep_alive_ = false;
   RequestReader::State noted_state_ = RequestReader::State::Empty;

@@ -11,7 +11,7 @@ namespace millrace::http {
 
 using Phase = Http2Stream::Phase;
 
-Http2Connection::Http2Connection(Loop& loop, boost::asio::ip::tcp::socket socket, std::string peer)
+Http2Connection::Http2Connection(Loop& loop, Socket socket, std::string peer)
     : Connection(loop, std::move(socket), std::move(peer)), idle_since_(now()) {}
 
 Http2Connection::~Http2Connection() {

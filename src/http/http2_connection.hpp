@@ -26,7 +26,7 @@ constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Source  RFC 9113
 class Http2Connection final : public Connection {
  public:
-  Http2Connection(Loop& loop, boost::asio::ip::tcp::socket socket, std::string peer);
+  Http2Connection(Loop& loop, Socket socket, std::string peer);
   ~Http2Connection() override;
 
   /// Begins with what came so far.

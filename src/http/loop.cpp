@@ -29,7 +29,8 @@ void Loop::run() {
 
 void Loop::add(boost::asio::ip::tcp::socket socket, Admission admission) {
   boost::asio::post(io_, [this, socket = std::move(socket), admission]() mutable {
-    auto connection = std::make_shared<Http1Connection>(*this, std::move(socket));
+    auto connection =
+        std::make_shared<Http1Connection>(*this, Socket(std::move(socket), shared_.tls));
     connections_.insert(connection);
     counts_.connected();
     connection->start(admission);

@@ -15,6 +15,7 @@
 #include "base/clock.hpp"
 #include "http/events.hpp"
 #include "http/server.hpp"
+#include "http/tls.hpp"
 
 namespace millrace::http {
 
@@ -29,6 +30,7 @@ struct ServerShared {
   /// Called when a connection is gone, on its thread.
   const std::function<void()> on_connection_end;
   const std::shared_ptr<BodyBudget> budget = std::make_shared<BodyBudget>(options.bodies_bytes_max);
+  std::shared_ptr<const Tls> tls = nullptr;  ///< set before the server starts; null: none
   std::atomic<std::size_t> connection_count = 0;
 };
 

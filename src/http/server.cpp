@@ -121,6 +121,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler han
                                               const base::Clock& clock, base::Telemetry telemetry) {
   TRY(check(options));
   auto state = std::make_unique<State>(std::move(options), std::move(handler), clock, telemetry);
+  if (state->shared.options.tls) state->shared.tls = TRY(Tls::open(*state->shared.options.tls));
   state->acceptor = TRY(Acceptor::open(state->shared, state->loops));
   for (const auto& loop : state->loops) loop->run();
   state->acceptor->start();

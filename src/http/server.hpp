@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/telemetry.hpp"
 #include "base/units.hpp"
 #include "http/exchange.hpp"
+#include "http/tls.hpp"
 
 namespace millrace::http {
 
@@ -52,6 +54,8 @@ struct ServerOptions {
   /// The hosts that a request may name (without port); empty: any. Against web pages that have
   /// their own name resolved to this machine (DNS rebinding).
   std::vector<std::string> hosts_allowed = {};
+  /// With it the port speaks TLS; then only clients on this machine may do without.
+  std::optional<TlsOptions> tls = {};
 };
 
 enum class Drain : std::uint8_t {
@@ -71,7 +75,7 @@ class Server {
  public:
   /// Listens and serves. Clock and telemetry must outlive the server and all exchanges.
   /// Errors  Unavailable: the port is in use. Denied: it may not be opened. Invalid: no such
-  /// address, or a setting out of range.
+  /// address, a setting out of range, or of `tls` see Tls::open.
   static base::Result<std::unique_ptr<Server>> start(ServerOptions options, Handler handler,
                                                      const base::Clock& clock,
                                                      base::Telemetry telemetry);

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Judges HTTP/2 with httpx and the library h2 under it: sending, asking, limits, many requests at once, requests that are given up, a stop.
+"""Judges HTTP/2 with httpx and the library h2 under it.
 
-No answer may come over HTTP/1.1.
+Sending, asking, limits, many requests at once, requests that are given up, a stop; then TLS.
+
+No answer may come over HTTP/1.1 that was not asked for.
 """
-import concurrent.futures
+import asyncio
+import datetime
 import gzip
 import json
 import pathlib
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 
@@ -17,6 +21,9 @@ import h2.errors
 import h2.events
 import httpx
 import pyarrow.ipc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness.millrace import Failure  # noqa: E402
@@ -26,6 +33,7 @@ from operations.bench_pipeline import numbers, started  # noqa: E402
 RECORDS = "/v1/streams/events/records"
 NDJSON = {"Content-Type": "application/x-ndjson"}
 MANY = 100
+CLIENT = {"http1": False, "http2": True, "limits": httpx.Limits(max_connections=1), "timeout": 60}
 LARGE = "SELECT range AS n, repeat('x', 100) AS text FROM range(300000)"
 
 
@@ -35,14 +43,18 @@ def answered(answer, status=200):
     return answer
 
 
+async def send_many(address, bodies):
+    """Sends all at once, on one connection. Threads would not do: those of httpx lose each other's frames."""
+    async with httpx.AsyncClient(base_url=address, **CLIENT) as client:
+        return await asyncio.gather(*(client.post(RECORDS, content=body, headers=NDJSON) for body in bodies))
+
+
 def check_sending(client, millrace):
     answered(client.post(RECORDS, content=numbers(0, 100), headers=NDJSON))
     answered(client.post(RECORDS, content=gzip.compress(numbers(100, 200)), headers={**NDJSON, "Content-Encoding": "gzip"}))
     answered(client.post(RECORDS, content=(line for line in numbers(200, 300).splitlines(True)), headers=NDJSON))
-    with concurrent.futures.ThreadPoolExecutor(MANY) as threads:
-        bodies = [numbers(300 + 10 * i, 310 + 10 * i) for i in range(MANY)]
-        for answer in threads.map(lambda body: client.post(RECORDS, content=body, headers=NDJSON), bodies):
-            expect_equal(answered(answer).json()["records"], 10, "the records of one of many bodies")
+    for answer in asyncio.run(send_many(client.base_url, [numbers(300 + 10 * i, 310 + 10 * i) for i in range(MANY)])):
+        expect_equal(answered(answer).json()["records"], 10, "the records of one of many bodies")
     large = b'{"n":1300,"name":"' + b"x" * 900_000 + b'"}\n'
     answered(client.post(RECORDS, content=large * 9, headers=NDJSON))
     millrace.catch_up()
@@ -128,18 +140,54 @@ def check_stop(line, millrace):
     expect_equal(millrace.process.wait(30), 0, "the exit code")
 
 
+def certificate(folder):
+    """The flags of a server that has one for `localhost`, and the context of a client that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False).sign(key, hashes.SHA256()))
+    (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                                       serialization.NoEncryption()))
+    flags = ["--tls-certificate", str(folder / "certificate.pem"), "--tls-key", str(folder / "key.pem")]
+    return flags, ssl.create_default_context(cafile=folder / "certificate.pem")
+
+
+def check_tls(folder):
+    """Over TLS the version is agreed on by ALPN; plain clients on this machine go on."""
+    flags, trusted = certificate(folder)
+    with started(folder, flags=flags) as millrace:
+        for speaks_http2 in (True, False):
+            address = f"https://localhost:{millrace.port}"
+            with httpx.Client(base_url=address, http2=speaks_http2, verify=trusted, timeout=60) as client:
+                answer = client.post(RECORDS, content=numbers(0, 100_000), headers=NDJSON)
+                expect_equal(answer.status_code, 200, "the status over TLS")
+                expect_equal(answer.http_version, "HTTP/2" if speaks_http2 else "HTTP/1.1", "the version over TLS")
+                with client.stream("POST", "/v1/query", json={"sql": LARGE, "format": "ndjson"}) as lines:
+                    expect_equal(sum(1 for _ in lines.iter_lines()), 300_000, "the lines of a streamed answer over TLS")
+        millrace.catch_up()
+        millrace.stop()
+    code, _, errors = millrace.command("run", "pipeline.yaml", "--data", "other", *flags[:2])
+    expect_equal(code, 2, "the exit code without the key")
+    expect_texts(errors, "--tls-key")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="millrace_http2_") as folder:
         try:
             with started(pathlib.Path(folder)) as millrace:
-                options = {"http1": False, "http2": True, "limits": httpx.Limits(max_connections=1), "timeout": 60}
-                with httpx.Client(base_url=f"http://127.0.0.1:{millrace.port}", **options) as client:
+                with httpx.Client(base_url=f"http://127.0.0.1:{millrace.port}", **CLIENT) as client:
                     check_sending(client, millrace)
                     check_asking(client)
                     check_limits(client)
                 line = Line(millrace.port)
                 check_giving_up(line, millrace)
                 check_stop(line, millrace)
+            (pathlib.Path(folder) / "tls").mkdir()
+            check_tls(pathlib.Path(folder) / "tls")
         except Failure as failure:
             print(failure)
             return 1
