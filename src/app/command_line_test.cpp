@@ -32,6 +32,7 @@ Parsed parse(const std::vector<std::string>& arguments) {
 TEST(CommandLine, KnowsEachCommand) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {"run", "a.yaml", "--data", "d", "--listen", "127.0.0.1:0", "--log-format", "json"},
+           {"run", "a.yaml", "--tls-certificate", "c.pem", "--tls-key", "k.pem"},
            {"validate", "a.yaml", "--output", "json"},
            {"validate", "--schema"},
            {"test", "a.yaml"},

@@ -31,13 +31,19 @@ void Http1Connection::start(Admission admission) {
   is_local_ = !error && (peer.address().is_loopback() || peer.address() == local.address());
   peer_ = format_endpoint(peer.address().to_string(), peer.port());
   state_since_ = now();
-  if (admission == Admission::TooMany) {
-    auto busy =
-        problem(503, "too_many_connections", "as many connections as allowed are open; come again");
-    busy.headers.add("Retry-After", "1");
-    refuse(std::move(busy));
-  }
+  admission_ = admission;
+  // Where there is TLS, nothing can be said before the client has shown whether it speaks it.
+  if (!socket_.is_in_handshake()) refuse_if_too_many();
   advance({});
+}
+
+bool Http1Connection::refuse_if_too_many() {
+  if (admission_ == Admission::Serve || ending_ != Ending::No) return false;
+  auto busy =
+      problem(503, "too_many_connections", "as many connections as allowed are open; come again");
+  busy.headers.add("Retry-After", "1");
+  refuse(std::move(busy));
+  return true;
 }
 
 void Http1Connection::drain() {
@@ -96,7 +102,7 @@ bool Http1Connection::lacks_tls() {
 }
 
 std::string_view Http1Connection::take_requests(std::string_view input) {
-  if (lacks_tls()) return {};
+  if (lacks_tls() || (!input.empty() && refuse_if_too_many())) return {};
   if (is_http2(input)) return input;
   while (may_take_request() && !input.empty()) {
     if (reader_.state() == State::Empty && loop_.is_draining()) {

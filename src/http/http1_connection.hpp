@@ -36,6 +36,7 @@ class Http1Connection final : public Connection, public ReplyReceiver {
   void on_deadline() override;
 
   void advance(std::string_view input);
+  bool refuse_if_too_many();
   bool lacks_tls();
   bool is_http2(std::string_view input);
   std::string_view take_requests(std::string_view input);
@@ -66,6 +67,7 @@ class Http1Connection final : public Connection, public ReplyReceiver {
 
   bool is_new_ = true;     ///< it may still turn out to speak HTTP/2
   bool is_local_ = false;  ///< the client is on this machine
+  Admission admission_ = Admission::Serve;
   bool has_sent_continue_ = false;
   bool is_keep_alive_ = false;
   RequestReader::State noted_state_ = RequestReader::State::Empty;

@@ -128,6 +128,21 @@ TEST_F(TlsTest, LetsProgramsOnTheSameMachineDoWithout) {
   EXPECT_EQ(client.send({.target = "/a"}).body, "GET /a ");
 }
 
+TEST_F(TlsTest, TellsAConnectionTooMany) {
+  auto options = server_options();
+  options.connections_max = 1;
+  TestServer bench(options);
+  bench.router.add("GET", "/a", echo);
+  bench.start();
+  auto first = bench.client();
+  ASSERT_TRUE(first.send({.target = "/a"}).has_value());
+  const auto client = WebClient::open({.ca_file = path("certificate")}).value();
+  const auto url = "https://localhost:" + std::to_string(bench.server().port()) + "/a";
+  const auto answer = client->send({.url = url});
+  ASSERT_TRUE(answer.has_value()) << answer.error().text();
+  EXPECT_EQ(answer->status, 503);
+}
+
 TEST_F(TlsTest, EndsAHandshakeThatIsNoneOrTooSlow) {
   auto options = server_options();
   options.deadlines.header = 50ms;
