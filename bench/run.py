@@ -224,7 +224,7 @@ def restart(options, table):
     with Measured(folder).start() as millrace:
         sent = {"records": 0, "rows": 0}
         while sum(path.stat().st_size for path in (folder / "data" / "log").rglob("*") if path.is_file()) < options.tail_bytes:
-            part, _ = load(millrace, seconds=3, connections=2, records=1000)
+            part, _ = load(millrace, seconds=1, connections=1, records=1000)
             sent = {name: sent[name] + part[name] for name in sent}
         millrace.kill()
         tail = sum(path.stat().st_size for path in (folder / "data" / "log").rglob("*") if path.is_file())

@@ -94,7 +94,8 @@ struct Instance::Parts {
   }
 
   Result<void> open_engines();
-  Result<std::unique_ptr<sql::Instance>> open_engine(std::uint64_t memory, const os::Path& spill);
+  Result<std::unique_ptr<sql::Instance>> open_engine(int threads, std::uint64_t memory,
+                                                     const os::Path& spill);
   Result<void> open_sources();
   Result<void> open_worker();
   Result<void> open_jobs();
@@ -111,14 +112,18 @@ Result<void> Instance::Parts::open_engines() {
   TRY(world.disk.make_directories(scratch));
   TRY(keep_lake_place(world.disk, options.data, pipeline.lake));
   if (!pipeline.lake.empty()) s3_lake = TRY(S3Lake::open(pipeline.lake, scratch, world));
-  worker_engine = TRY(open_engine(options.memory.worker_engine, scratch / "worker"));
-  job_engine = TRY(open_engine(options.memory.job_engine, scratch / "jobs"));
+  // A source's loop and the commits each work on a thread of their own: more threads would only
+  // take small tasks from each other.
+  worker_engine = TRY(open_engine(1, options.memory.worker_engine, scratch / "worker"));
+  const auto cores = static_cast<int>(os::core_count());
+  job_engine = TRY(open_engine(cores, options.memory.job_engine, scratch / "jobs"));
   return {};
 }
 
-Result<std::unique_ptr<sql::Instance>> Instance::Parts::open_engine(std::uint64_t memory,
+Result<std::unique_ptr<sql::Instance>> Instance::Parts::open_engine(int threads,
+                                                                    std::uint64_t memory,
                                                                     const os::Path& spill) {
-  sql::InstanceOptions engine{.threads = static_cast<int>(os::core_count()),
+  sql::InstanceOptions engine{.threads = threads,
                               .memory_bytes_max = memory,
                               .scratch = spill,
                               .time_zone = pipeline.timezone};
