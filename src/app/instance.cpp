@@ -127,9 +127,10 @@ Result<std::unique_ptr<sql::Instance>> Instance::Parts::open_engine(int threads,
                               .memory_bytes_max = memory,
                               .scratch = spill,
                               .time_zone = pipeline.timezone};
-  if (s3_lake) engine.httpfs = s3_lake->httpfs(), engine.ca_file = s3_lake->ca_file();
+  if (!s3_lake) return sql::Instance::open(engine);
+  engine.httpfs = s3_lake->httpfs();
+  engine.ca_file = s3_lake->ca_file();
   auto opened = TRY(sql::Instance::open(engine));
-  if (!s3_lake) return opened;
   const auto access = TRY(s3_lake->access());
   TRY(opened->read_s3(access));
   return opened;
