@@ -186,7 +186,8 @@ def ingest(options, table):
             if rejected != sent["records"] - sent["rows"]:
                 raise Failure(f"{rejected} rejects for {sent}")
             cost = millrace.finish()
-            seconds = time.monotonic() - start - 1.5  # the client makes its bodies before it starts
+            # The client makes its bodies before it starts.
+            seconds = time.monotonic() - start - (client.seconds - sent["seconds"])
         rate = sent["records"] / seconds
         name = "ingest with `unique`" if unique else "ingest"
         how = f"{sent['slowed_down']} bodies were told to wait; CPU seconds: server {cost.cpu:.0f}, client {client.cpu:.0f}"
