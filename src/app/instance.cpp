@@ -9,6 +9,7 @@
 #include "app/lake_place.hpp"
 #include "app/lookups.hpp"
 #include "app/s3_lake.hpp"
+#include "base/text.hpp"
 #include "batch/jobs.hpp"
 #include "flow/cut_board.hpp"
 #include "flow/query.hpp"
@@ -115,6 +116,9 @@ Result<void> Instance::Parts::open_engines() {
   // A source's loop and the commits each work on a thread of their own: more threads would only
   // take small tasks from each other.
   worker_engine = TRY(open_engine(1, options.memory.worker_engine, scratch / "worker"));
+  // The offsets of the zone are found out once: not while the first record waits.
+  auto connection = TRY(worker_engine->connect());
+  TRY(connection.run("SELECT now() AT TIME ZONE " + base::sql_string(pipeline.timezone)));
   const auto cores = static_cast<int>(os::core_count());
   job_engine = TRY(open_engine(cores, options.memory.job_engine, scratch / "jobs"));
   return {};
