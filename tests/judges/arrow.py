@@ -6,13 +6,13 @@ import decimal
 import json
 import pathlib
 import sys
-import tempfile
 
 import pyarrow
 import pyarrow.ipc
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from harness.millrace import Failure, Millrace  # noqa: E402
+from harness.judged import judged  # noqa: E402
+from harness.millrace import Failure  # noqa: E402
 
 PIPELINE = """
 pipeline: arrow
@@ -112,21 +112,5 @@ def check(millrace):
     print(f"{len(QUERIES)} answers")
 
 
-def main():
-    with tempfile.TemporaryDirectory(prefix="millrace_arrow_") as folder:
-        (pathlib.Path(folder) / "pipeline.yaml").write_text(PIPELINE)
-        try:
-            with Millrace(folder).start() as millrace:
-                check(millrace)
-                millrace.stop()
-        except Failure as failure:
-            print(failure)
-            return 1
-        except pyarrow.ArrowInvalid as error:
-            print(f"pyarrow cannot read it: {error}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judged(PIPELINE, check))

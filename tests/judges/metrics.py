@@ -7,12 +7,12 @@ counters only grow.
 import pathlib
 import re
 import sys
-import tempfile
 
 from prometheus_client.parser import text_string_to_metric_families
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from harness.millrace import Failure, Millrace  # noqa: E402
+from harness.judged import judged  # noqa: E402
+from harness.millrace import Failure  # noqa: E402
 
 PIPELINE = """
 pipeline: metrics
@@ -73,21 +73,5 @@ def check(millrace):
     print(f"{len(after)} samples of {len(kinds)} families")
 
 
-def main():
-    with tempfile.TemporaryDirectory(prefix="millrace_metrics_") as folder:
-        (pathlib.Path(folder) / "pipeline.yaml").write_text(PIPELINE)
-        try:
-            with Millrace(folder).start() as millrace:
-                check(millrace)
-                millrace.stop()
-        except Failure as failure:
-            print(failure)
-            return 1
-        except ValueError as error:
-            print(f"/metrics does not parse: {error}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judged(PIPELINE, check))
