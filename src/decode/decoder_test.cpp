@@ -249,6 +249,22 @@ TEST(DecodeJson, NamesTheFieldAndTheValue) {
   EXPECT_EQ(decoded.bad[0].detail, "field 'a': 12,50 is not a DECIMAL(12,2)");
 }
 
+TEST(DecodeJson, KeepsTheMemoryThatItsTextsLieIn) {
+  Decoder decoder({.schema = {{.name = "a", .type = type(Kind::Varchar)}}});
+  std::weak_ptr<const std::string> memory;
+  std::shared_ptr<const sql::Chunk> chunk;
+  {
+    const auto owner = std::make_shared<const std::string>(R"({"a":"longer than twelve bytes"})");
+    memory = owner;
+    base::RecordBatch batch{.records = {{{}, kArrival, "", *owner}}, .owner = owner};
+    chunk = decoder.decode(batch).chunks.at(0);
+  }
+  ASSERT_FALSE(memory.expired());
+  EXPECT_EQ(chunk->column(0).text(0), "longer than twelve bytes");
+  chunk.reset();
+  EXPECT_TRUE(memory.expired());
+}
+
 TEST(DecodeJson, ABadRecordLeavesNoTraceInTheNextRow) {
   DecodeBench bench({.schema = {{"a", type(Kind::BigInt)}, {"b", type(Kind::BigInt)}}});
   EXPECT_EQ(
