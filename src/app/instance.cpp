@@ -8,6 +8,7 @@
 
 #include "app/lake_place.hpp"
 #include "app/lookups.hpp"
+#include "app/metrics_exports.hpp"
 #include "app/s3_lake.hpp"
 #include "base/text.hpp"
 #include "batch/jobs.hpp"
@@ -67,7 +68,8 @@ struct Instance::Parts {
   const InstanceOptions options;
   World& world;
 
-  std::unique_ptr<S3Lake> s3_lake;  // none: the tables are in the data folder
+  std::unique_ptr<MetricsExports> exports;  // the last to go: it sends what all others counted
+  std::unique_ptr<S3Lake> s3_lake;          // none: the tables are in the data folder
   std::unique_ptr<sql::Instance> worker_engine;
   std::unique_ptr<sql::Instance> job_engine;
   std::unique_ptr<log::StreamSet> streams;
@@ -292,6 +294,11 @@ void Instance::start_schedule() {
   parts_->jobs->start();
 }
 
+Result<void> Instance::start_export() {
+  parts_->exports = TRY(MetricsExports::start(parts_->pipeline.metrics, parts_->world));
+  return {};
+}
+
 Result<void> Instance::catch_up(std::chrono::microseconds timeout) {
   return parts_->worker->catch_up(timeout);
 }
@@ -313,6 +320,7 @@ Result<void> Instance::stop() {
   parts_->jobs->stop();
   const auto stopped = parts_->worker->stop(flow::Worker::Commit::Yes);
   parts_->streams->close();
+  parts_->exports.reset();
   return stopped;
 }
 

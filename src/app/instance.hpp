@@ -40,6 +40,9 @@ class Instance {
   void start(std::function<void(const base::Error&)> on_fatal);
   /// Begins to run jobs when they are due.
   void start_schedule();
+  /// Begins to send metrics where the file says.
+  /// Errors  those of `MetricsExports::start`.
+  base::Result<void> start_export();
   /// Waits until the tables have all that is durable in the streams now.
   base::Result<void> catch_up(std::chrono::microseconds timeout);
 

@@ -18,14 +18,12 @@ constexpr auto kLookForNewKeys = std::chrono::seconds(30);
 
 Result<std::unique_ptr<S3Lake>> S3Lake::open(const std::string& place, const os::Path& scratch,
                                              World& world) {
-  auto session = TRY(aws::Session::open(aws::process_environment(), "", world.clock, world.random,
-                                        world.telemetry())
-                         .context("the lake at " + place));
+  auto* session = TRY(world.aws.session().context("the lake at " + place));
   if (session->settings().region.empty()) {
     return Error{Code::Invalid,
                  "the lake is on S3, and no region is set: set AWS_REGION to the bucket's", place};
   }
-  std::unique_ptr<S3Lake> lake(new S3Lake(std::move(session), place));
+  std::unique_ptr<S3Lake> lake(new S3Lake(*session, place));
   TRY(lake->write_httpfs(scratch, world.disk));
   TRY(lake->connect(scratch, world).context("the lake at " + place));
   return lake;
@@ -48,20 +46,20 @@ Result<void> S3Lake::connect(const os::Path& scratch, World& world) {
   const auto [bucket, prefix] = lake::cut_s3_path(tables_.string());
   const auto drafts = scratch / "drafts";
   TRY(world.disk.make_directories(drafts));
-  s3_ = std::make_unique<aws::S3>(TRY(aws::S3::open(session_->client(), {.bucket = bucket})));
-  endpoint_ = TRY(session_->settings().endpoint(aws::kS3));
+  s3_ = std::make_unique<aws::S3>(TRY(aws::S3::open(session_.client(), {.bucket = bucket})));
+  endpoint_ = TRY(session_.settings().endpoint(aws::kS3));
   TRY(s3_->probe(prefix + "/", world.random));
   store_ = std::make_unique<lake::S3Store>(*s3_, world.disk, drafts);
   return {};
 }
 
 Result<sql::S3Access> S3Lake::access(const std::stop_token& stop) const {
-  auto keys = TRY(session_->credentials().get(stop));
+  auto keys = TRY(session_.credentials().get(stop));
   return sql::S3Access{.scope = tables_.string(),
                        .key_id = std::move(keys.access_key_id),
                        .secret = std::move(keys.secret_access_key),
                        .session_token = std::move(keys.session_token),
-                       .region = session_->settings().region,
+                       .region = session_.settings().region,
                        .endpoint = endpoint_.substr(endpoint_.find("://") + 3),
                        .is_in_path = s3_->is_in_path(),
                        .is_tls = endpoint_.starts_with("https://")};

@@ -29,17 +29,16 @@ class S3Lake {
   const os::Path& tables() const { return tables_; }
   /// What an engine must be opened with to read the tables.
   const os::Path& httpfs() const { return httpfs_; }
-  const std::string& ca_file() const { return session_->settings().ca_file; }
+  const std::string& ca_file() const { return session_.settings().ca_file; }
   /// What it must be told then, and again when the credentials change.
   base::Result<sql::S3Access> access(const std::stop_token& stop = {}) const;
 
  private:
-  S3Lake(std::unique_ptr<aws::Session> session, std::string place)
-      : session_(std::move(session)), tables_(std::move(place)) {}
+  S3Lake(aws::Session& session, std::string place) : session_(session), tables_(std::move(place)) {}
   base::Result<void> connect(const os::Path& scratch, World& world);
   base::Result<void> write_httpfs(const os::Path& scratch, os::Disk& disk);
 
-  const std::unique_ptr<aws::Session> session_;
+  aws::Session& session_;
   const os::Path tables_;
   os::Path httpfs_;
   std::string endpoint_;

@@ -35,6 +35,7 @@ Result<std::unique_ptr<ServedInstance>> ServedInstance::start(
   const auto data = options.instance.data;
   served->instance_ =
       TRY(Instance::open(std::move(options.pipeline), std::move(options.instance), world));
+  TRY(served->instance_->start_export());
   // Only of a file that works: companions go by it.
   TRY(write_pipeline_record(world.disk, data, record));
   served->instance_->start(std::move(on_fatal));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/aws_access.hpp"
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "base/telemetry.hpp"
@@ -16,6 +17,7 @@ struct World {
   base::Random random;
   base::EventLog log;
   base::Metrics metrics;
+  AwsAccess aws{clock, random, {log, metrics}};
 
   base::Telemetry telemetry() { return {log, metrics}; }
 };

@@ -7,6 +7,29 @@
 #include <prometheus/text_serializer.h>
 
 namespace millrace::base {
+namespace {
+
+MetricSample sample_of(const prometheus::ClientMetric& metric, MetricKind kind) {
+  MetricSample sample;
+  for (const auto& label : metric.label) sample.labels.emplace(label.name, label.value);
+  if (kind == MetricKind::Counter) sample.value = metric.counter.value;
+  if (kind == MetricKind::Gauge) sample.value = metric.gauge.value;
+  if (kind != MetricKind::Histogram) return sample;
+  sample.value = metric.histogram.sample_sum;
+  std::uint64_t below = 0;
+  for (const auto& bucket : metric.histogram.bucket) {
+    sample.buckets.push_back({bucket.upper_bound, bucket.cumulative_count - below});
+    below = bucket.cumulative_count;
+  }
+  return sample;
+}
+
+MetricKind kind_of(prometheus::MetricType type) {
+  if (type == prometheus::MetricType::Counter) return MetricKind::Counter;
+  return type == prometheus::MetricType::Gauge ? MetricKind::Gauge : MetricKind::Histogram;
+}
+
+}  // namespace
 
 void Counter::add(double count) {
   counter_->Increment(count);
@@ -46,6 +69,18 @@ Histogram Metrics::histogram(const std::string& name, const std::string& help,
 
 std::string Metrics::exposition() const {
   return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+}
+
+std::vector<MetricFamily> Metrics::snapshot() const {
+  std::vector<MetricFamily> families;
+  for (const auto& collected : state_->registry.Collect()) {
+    MetricFamily family{.name = collected.name, .kind = kind_of(collected.type), .samples = {}};
+    for (const auto& metric : collected.metric) {
+      family.samples.push_back(sample_of(metric, family.kind));
+    }
+    families.push_back(std::move(family));
+  }
+  return families;
 }
 
 const std::vector<double>& latency_bounds() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,6 +47,26 @@ class Histogram {
 
 using Labels = std::map<std::string, std::string>;
 
+enum class MetricKind : std::uint8_t { Counter, Gauge, Histogram };
+
+/// A metric with its labels, as it stood at one moment.
+struct MetricSample {
+  /// How many values were above the bound before this one and not above `bound`.
+  struct Bucket {
+    double bound = 0;  ///< the last one's is infinite
+    std::uint64_t count = 0;
+  };
+  Labels labels;
+  double value = 0;  ///< of a histogram: the sum of what it observed
+  std::vector<Bucket> buckets = {};
+};
+
+struct MetricFamily {
+  std::string name;
+  MetricKind kind = MetricKind::Counter;
+  std::vector<MetricSample> samples;
+};
+
 /// The program's numbers. Names follow Prometheus: `millrace_<what>_<unit>`, counters end in
 /// `_total`. Asking twice for the same name and labels gives the same number. Handles stay good as
 /// long as the Metrics lives.
@@ -63,6 +84,8 @@ class Metrics {
 
   /// All of them in Prometheus' text format.
   std::string exposition() const;
+  /// All of them as numbers.
+  std::vector<MetricFamily> snapshot() const;
 
  private:
   struct State;

@@ -80,5 +80,27 @@ TEST(Metrics, GaugesGoUpAndDownAndHistogramsCount) {
   EXPECT_THAT(text, Not(HasSubstr("nan")));
 }
 
+TEST(Metrics, ASnapshotHasAllAsNumbers) {
+  Metrics metrics;
+  metrics.counter("millrace_rows_total", "Rows.", {{"table", "a"}}).add(3);
+  metrics.gauge("millrace_lag_records", "Lag.").set(7);
+  auto histogram = metrics.histogram("millrace_query_seconds", "Time.", {0.1, 1});
+  for (const double value : {0.05, 0.5, 0.6, 30.0}) histogram.observe(value);
+  std::map<std::string, MetricFamily> families;
+  for (auto& family : metrics.snapshot()) families[family.name] = std::move(family);
+  ASSERT_EQ(families.size(), 3U);
+  EXPECT_EQ(families["millrace_rows_total"].kind, MetricKind::Counter);
+  EXPECT_EQ(families["millrace_rows_total"].samples.at(0).labels, (Labels{{"table", "a"}}));
+  EXPECT_EQ(families["millrace_rows_total"].samples.at(0).value, 3);
+  EXPECT_EQ(families["millrace_lag_records"].kind, MetricKind::Gauge);
+  EXPECT_EQ(families["millrace_lag_records"].samples.at(0).value, 7);
+  const auto& observed = families["millrace_query_seconds"];
+  EXPECT_EQ(observed.kind, MetricKind::Histogram);
+  EXPECT_DOUBLE_EQ(observed.samples.at(0).value, 31.15);
+  std::vector<std::uint64_t> counts;
+  for (const auto& bucket : observed.samples.at(0).buckets) counts.push_back(bucket.count);
+  EXPECT_EQ(counts, (std::vector<std::uint64_t>{1, 2, 1}));
+}
+
 }  // namespace
 }  // namespace millrace::base

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -186,6 +188,24 @@ struct PipelineTest {
   std::vector<Expected> expect;
 };
 
+/// Metrics as CloudWatch is to see them.
+struct MetricsExport {
+  std::string name_space;
+  std::chrono::microseconds every;
+  std::map<std::string, std::string> dimensions;  ///< of all metrics
+  std::set<std::string> labels;                   ///< which become dimensions
+};
+
+struct EmbeddedMetrics {
+  MetricsExport what;
+  std::filesystem::path to;  ///< absolute; empty: standard output
+};
+
+struct MetricsTargets {
+  std::optional<MetricsExport> cloudwatch;
+  std::optional<EmbeddedMetrics> embedded;
+};
+
 /// A pipeline file that was read and checked, but for its SQL (room `flow` and `batch` check that).
 struct Pipeline {
   std::string name;
@@ -198,6 +218,7 @@ struct Pipeline {
   std::vector<Job> jobs;  ///< a job comes after the jobs whose tables it reads, once SQL is known
   std::vector<Report> reports;
   std::vector<PipelineTest> tests;
+  MetricsTargets metrics;
 
   const Source* source(std::string_view name_) const;
   const Lookup* lookup(std::string_view name_) const;

@@ -106,6 +106,9 @@ Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem
       pipeline.tests.push_back(read_test(file, node));
     }
   }
+  if (section.has("metrics")) {
+    pipeline.metrics = read_metrics(file, section.entry("metrics"), pipeline.name);
+  }
   check_references(file, pipeline);
   return pipeline;
 }

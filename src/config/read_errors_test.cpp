@@ -40,6 +40,26 @@ TEST(HeaderErrors, NameWhatAPlaceForTheLakeIs) {
   }
 }
 
+TEST(MetricsErrors, NameTheMend) {
+  EXPECT_EQ(after_source("metrics: {cloudwatch: {}, embedded: {to: metrics.log, labels: []}}"), "");
+  EXPECT_EQ(after_source("metrics: {statsd: {}}"),
+            "3:11 unknown key 'statsd' in a metrics; known: cloudwatch, embedded\n");
+  EXPECT_EQ(
+      after_source("metrics: {cloudwatch: {namespace: AWS/EC2}}"),
+      "3:35 namespace: 'AWS/EC2' is none: at most 255 letters, digits, '.', '-', '_', '/' and "
+      "'#' are expected, and not AWS/ before them\n");
+  EXPECT_EQ(after_source("metrics: {cloudwatch: {every: 10ms}}"),
+            "3:31 every: 10ms is not within 1s to 1h\n");
+  EXPECT_EQ(after_source("metrics: {embedded: {dimensions: {':x': a, b: '', _aws: c}}}"),
+            "3:35 dimensions: ':x' cannot be a dimension's name\n"
+            "3:47 dimensions: '' cannot be a dimension's value: 1 to 1024 ASCII characters are "
+            "expected\n"
+            "3:51 dimensions: '_aws' cannot be a dimension's name\n");
+  EXPECT_EQ(after_source("metrics: {cloudwatch: {dimensions: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, "
+                         "g: 1, h: 1, i: 1, j: 1, k: 1}}}"),
+            "3:36 dimensions: 11 are given, 10 are the limit\n");
+}
+
 TEST(SourceErrors, NameTheMend) {
   EXPECT_EQ(source("from: log"), "3:6 the key 'schema' is missing: The columns, `name: type`.\n");
   EXPECT_EQ(source("from: log, schema: [a, b]"),

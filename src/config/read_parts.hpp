@@ -11,6 +11,8 @@ Lookup read_lookup(YamlFile& file, const Entry& entry);
 Table read_table(YamlFile& file, const Entry& entry);
 Job read_job(YamlFile& file, const Entry& entry);
 Report read_report(YamlFile& file, const Entry& entry);
+/// `pipeline` is the pipeline's name.
+MetricsTargets read_metrics(YamlFile& file, const Entry& entry, const std::string& pipeline);
 PipelineTest read_test(YamlFile& file, const YAML::Node& node);
 
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;

@@ -112,6 +112,27 @@ TEST_F(ReadPipeline, ReadsTheReferencePipeline) {
             (std::vector<std::optional<std::string>>{"o1", "true"}));
 }
 
+TEST_F(ReadPipeline, ReadsWhereMetricsGo) {
+  const auto pipeline = good(std::string(kStart) + R"(
+metrics:
+  cloudwatch: {}
+  embedded: {namespace: Shop, every: 10s, to: m.log, labels: [table],
+             dimensions: {stage: "${ZONE}"}}
+)");
+  const auto& cloudwatch = *pipeline.metrics.cloudwatch;
+  EXPECT_EQ(cloudwatch.name_space, "Millrace");
+  EXPECT_EQ(cloudwatch.every, 1min);
+  EXPECT_EQ(cloudwatch.dimensions, (std::map<std::string, std::string>{{"pipeline", "p"}}));
+  EXPECT_TRUE(cloudwatch.labels.contains("table"));
+  const auto& embedded = *pipeline.metrics.embedded;
+  EXPECT_EQ(embedded.to, folder_.path() / "m.log");
+  EXPECT_EQ(embedded.what.name_space, "Shop");
+  EXPECT_EQ(embedded.what.every, 10s);
+  EXPECT_EQ(embedded.what.labels, std::set<std::string>{"table"});
+  EXPECT_EQ(embedded.what.dimensions,
+            (std::map<std::string, std::string>{{"stage", "Asia/Tokyo"}}));
+}
+
 TEST_F(ReadPipeline, ReadsWhatElseThereIs) {
   const auto pipeline = good(R"(
 pipeline: p

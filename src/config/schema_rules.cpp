@@ -22,6 +22,7 @@ std::vector<SectionRule> file_rules() {
             {"jobs", MapOf, "job", false, "",
              "What is computed from tables on a schedule; each makes a table."},
             {"reports", MapOf, "report", false, "", "Named queries."},
+            {"metrics", Object, "metrics", false, "", "Where the numbers of `/metrics` also go."},
             {"tests", ListOf, "test", false, "", "Records and the rows that they must become."},
             {"rollups", Any, "", false, "", "Aggregates over windows.", false},
             {"alerts", Any, "", false, "", "Messages about rows.", false},
@@ -158,13 +159,44 @@ std::vector<SectionRule> report_rules() {
          "such."}}}};
 }
 
+// What both ways to CloudWatch have in common, and what else one has.
+SectionRule export_rules(std::string_view name, std::string_view doc, std::vector<KeyRule> more) {
+  SectionRule rules{
+      name,
+      doc,
+      {{"namespace", Text, "", false, "Millrace", "The namespace of the metrics."},
+       {"every", Duration, "1s..1h", false, "1m",
+        "How often; below one minute the metrics are of high resolution."},
+       {"dimensions", TextMap, "", false, "`pipeline`: the pipeline's name",
+        "`name: value`, for all metrics: at most 10."},
+       {"labels", TextList, "", false,
+        "`job`, `lookup`, `outcome`, `reason`, `source`, `stream`, `table`",
+        "The labels of `/metrics` that become dimensions; what differs in others only is put "
+        "together. `[]`: none."}}};
+  rules.keys.insert(rules.keys.end(), more.begin(), more.end());
+  return rules;
+}
+
+std::vector<SectionRule> metrics_rules() {
+  return {{"metrics",
+           "Where the numbers of `/metrics` also go (see docs/aws.md).",
+           {{"cloudwatch", Object, "cloudwatch", false, "", "To CloudWatch, by PutMetricData."},
+            {"embedded", Object, "embedded", false, "",
+             "Into log lines of which CloudWatch Logs makes metrics."}}},
+          export_rules("cloudwatch", "Sends metrics to CloudWatch.", {}),
+          export_rules("embedded",
+                       "Writes metrics in the embedded metric format, one JSON object a line.",
+                       {{"to", Text, "", false, "standard output",
+                         "A file, relative to this one; lines are put at its end."}})};
+}
+
 }  // namespace
 
 const std::vector<SectionRule>& section_rules() {
   static const std::vector<SectionRule> kSections = [] {
     std::vector<SectionRule> all;
-    for (const auto& rules :
-         {file_rules(), source_rules(), table_rules(), job_rules(), report_rules()}) {
+    for (const auto& rules : {file_rules(), source_rules(), table_rules(), job_rules(),
+                              report_rules(), metrics_rules()}) {
       all.insert(all.end(), rules.begin(), rules.end());
     }
     return all;

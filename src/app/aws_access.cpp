@@ -1,0 +1,15 @@
+#include "app/aws_access.hpp"
+
+namespace millrace::app {
+
+using base::Result;
+
+Result<aws::Session*> AwsAccess::session() {
+  const std::lock_guard lock(mutex_);
+  if (!session_) {
+    session_ = TRY(aws::Session::open(aws::process_environment(), "", clock_, random_, telemetry_));
+  }
+  return session_.get();
+}
+
+}  // namespace millrace::app
