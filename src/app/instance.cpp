@@ -215,6 +215,7 @@ Result<void> Instance::Parts::open_kinesis_api() {
 Result<void> Instance::Parts::open_api() {
   serve::ApiParts parts{.pipeline = pipeline,
                         .streams = {},
+                        .all_streams = streams.get(),
                         .queries = *queries,
                         .board = board,
                         .table_status = [this] { return worker->status(); },

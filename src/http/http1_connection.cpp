@@ -12,6 +12,8 @@ using State = RequestReader::State;
 
 // Of requests that came before the one at hand was answered.
 constexpr std::size_t kAheadBytesMax = 16_KiB;
+// Of a client that is one too many: after it, it is told so in HTTP/1.
+constexpr std::chrono::seconds kSilenceOfOneTooMany{1};
 
 }  // namespace
 
@@ -32,11 +34,10 @@ void Http1Connection::start(Admission admission) {
   peer_ = format_endpoint(peer.address().to_string(), peer.port());
   state_since_ = now();
   admission_ = admission;
-  // Where there is TLS, nothing can be said before the client has shown whether it speaks it.
-  if (!socket_.is_in_handshake()) refuse_if_too_many();
   advance({});
 }
 
+// Not before the client has shown what it speaks: TLS or not, HTTP/1 or 2.
 bool Http1Connection::refuse_if_too_many() {
   if (admission_ == Admission::Serve || ending_ != Ending::No) return false;
   auto busy =
@@ -90,7 +91,7 @@ bool Http1Connection::is_http2(std::string_view input) {
   if (known.size() < kHttp2Preface.size()) return true;
   const auto next = std::make_shared<Http2Connection>(loop_, std::move(socket_), peer_);
   hand_over(next);
-  next->begin(input);
+  next->begin(input, admission_);
   return true;
 }
 
@@ -102,8 +103,9 @@ bool Http1Connection::lacks_tls() {
 }
 
 std::string_view Http1Connection::take_requests(std::string_view input) {
-  if (lacks_tls() || (!input.empty() && refuse_if_too_many())) return {};
+  if (lacks_tls()) return {};
   if (is_http2(input)) return input;
+  if (!input.empty() && refuse_if_too_many()) return {};
   while (may_take_request() && !input.empty()) {
     if (reader_.state() == State::Empty && loop_.is_draining()) {
       ending_ = Ending::Close;
@@ -310,6 +312,7 @@ base::SteadyTime Http1Connection::client_deadline() const {
   const auto& deadlines = loop_.options().deadlines;
   switch (reader_.state()) {
     case State::Empty:
+      if (admission_ == Admission::TooMany) return state_since_ + kSilenceOfOneTooMany;
       // What was kept is the first part of HTTP/2's preface.
       return state_since_ + (kept_input().empty() && !socket_.is_in_handshake() ? deadlines.idle
                                                                                 : deadlines.header);
@@ -332,7 +335,8 @@ base::SteadyTime Http1Connection::client_deadline() const {
 
 void Http1Connection::on_deadline() {
   const bool is_receiving = reader_.state() == State::Head || reader_.state() == State::Body;
-  if (!is_receiving) return close();
+  if (!is_receiving && (socket_.is_in_handshake() || !refuse_if_too_many())) return close();
+  if (!is_receiving) return advance({});
   refuse(problem(408, "too_slow",
                  reader_.state() == State::Head ? "the head of the request came too slowly"
                                                 : "the body came too slowly"));

@@ -18,9 +18,10 @@ Http2Connection::~Http2Connection() {
   nghttp2_session_del(session_);
 }
 
-void Http2Connection::begin(std::string_view input) {
+void Http2Connection::begin(std::string_view input, Admission admission) {
   session_ = Http2Frames::open(*this);
   if (session_ == nullptr) return close();
+  if (admission == Admission::TooMany) terminate(NGHTTP2_ENHANCE_YOUR_CALM);
   on_input(input);
   if (!is_closed_ && loop_.is_draining()) drain();
 }

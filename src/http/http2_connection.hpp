@@ -29,8 +29,9 @@ class Http2Connection final : public Connection {
   Http2Connection(Loop& loop, Socket socket, std::string peer);
   ~Http2Connection() override;
 
-  /// Begins with what came so far.
-  void begin(std::string_view input);
+  /// Begins with what came so far; one connection too many is told at once that none of its
+  /// requests is done.
+  void begin(std::string_view input, Admission admission);
   void drain() override;
 
   // For the streams.

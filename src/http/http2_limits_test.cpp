@@ -136,6 +136,27 @@ TEST(Http2Limits, LetsARefusedClientSendForAWhile) {
   EXPECT_EQ(client.send({.target = "/a"}).status, 200);
 }
 
+// Told in its own words, and that nothing was done: it may repeat all on another connection.
+TEST(Http2Limits, TellsAConnectionTooMany) {
+  TestServer bench({.connections_max = 1});
+  std::atomic<int> asked = 0;
+  bench.router.add("GET", "/", [&](std::shared_ptr<Exchange> exchange) {
+    ++asked;
+    exchange->answer({.status = 200});
+  });
+  bench.start();
+  auto first = bench.client();
+  ASSERT_TRUE(first.send({.target = "/"}).has_value());
+  RawConnection raw(bench);
+  raw.send(kHello + get(1) + get(3));
+  const auto answer = raw.read_all();
+  EXPECT_EQ(goaway_in(answer), NGHTTP2_ENHANCE_YOUR_CALM);
+  EXPECT_THAT(answer, HasSubstr(std::string("\x07\0\0\0\0\0\0\0\0\0", 10)));  // none is done
+  EXPECT_THAT(answer, testing::Not(HasSubstr("HTTP/1.1")));
+  EXPECT_TRUE(first.send({.target = "/"}).has_value());
+  EXPECT_EQ(asked, 2);
+}
+
 TEST(Http2Limits, RefusesForeignAndDoubleHosts) {
   TestServer bench({.hosts_allowed = loopback_hosts()});
   bench.router.add("GET", "/a", echo);

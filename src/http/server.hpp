@@ -24,7 +24,7 @@ struct RequestLimits {
   std::uint64_t header_bytes_max = 16_KiB;
   std::size_t headers_max = 100;
   std::uint64_t target_bytes_max = 8_KiB;
-  std::uint64_t body_bytes_max = 10_MiB;          ///< as sent
+  std::uint64_t body_bytes_max = 16_MiB;          ///< as sent; 10 MiB as base64 must fit
   std::uint64_t body_decoded_bytes_max = 64_MiB;  ///< decompressed
   std::uint64_t ratio_max = 100;                  ///< decompressed to sent, past `ratio_free_bytes`
   std::uint64_t ratio_free_bytes = 1_MiB;

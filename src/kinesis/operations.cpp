@@ -31,7 +31,9 @@ constexpr std::pair<std::string_view, Operation> kOperations[] = {
     {"SplitShard", split_shard},
     {"TagResource", tag_resource},
     {"UntagResource", untag_resource},
+    {"UpdateMaxRecordSize", update_record_size},
     {"UpdateShardCount", update_shard_count},
+    {"UpdateStreamMode", update_mode},
 };
 
 }  // namespace

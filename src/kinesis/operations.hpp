@@ -24,6 +24,8 @@ base::Result<void> list_streams(const Context&, const Call&, DocumentWriter&);
 base::Result<void> describe_limits(const Context&, const Call&, DocumentWriter&);
 base::Result<void> increase_retention(const Context&, const Call&, DocumentWriter&);
 base::Result<void> decrease_retention(const Context&, const Call&, DocumentWriter&);
+base::Result<void> update_record_size(const Context&, const Call&, DocumentWriter&);
+base::Result<void> update_mode(const Context&, const Call&, DocumentWriter&);
 
 // shard_operations.cpp
 base::Result<void> list_shards(const Context&, const Call&, DocumentWriter&);

@@ -19,7 +19,6 @@ using log::NewRecord;
 
 namespace {
 
-constexpr std::size_t kRecordBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kUserRecordsMax = 500'000;
 constexpr std::size_t kRequestBytesMax = std::size_t{10} << 20;
 
@@ -36,8 +35,9 @@ NewRecord keyed(const log::Stream& stream, const log::ShardMap& map, std::string
 
 /// What an append is made of; its views point into the call's input.
 struct Batch {
-  std::vector<NewRecord> records;
-  std::vector<std::size_t> ends;  ///< of each entry of the input, in `records`
+  std::uint64_t record_bytes_max = 0;  ///< of data and key of an entry
+  std::vector<NewRecord> records = {};
+  std::vector<std::size_t> ends = {};  ///< of each entry of the input, in `records`
   std::size_t bytes = 0;
 };
 
@@ -71,11 +71,11 @@ Result<void> add_entry(const log::Stream& stream, const log::ShardMap& map, cons
                        Batch& batch) {
   const std::string_view key = text_or_empty(entry, "PartitionKey");
   const std::string_view data = text_or_empty(entry, "Data");
-  if (data.size() + key.size() > kRecordBytesMax) {
+  if (data.size() + key.size() > batch.record_bytes_max) {
     return fault(kValidation,
                  fmt::format("1 validation error detected: Value at 'data' failed to satisfy "
                              "constraint: Member must have length less than or equal to {}",
-                             kRecordBytesMax));
+                             batch.record_bytes_max));
   }
   batch.bytes += data.size() + key.size();
   const bool is_taken_apart = add_user_records(stream, map, data, batch);
@@ -147,7 +147,7 @@ void put_record(const Context& context, std::shared_ptr<Call> call) {
   auto subject = subject_of(context, *call);
   if (!subject) return call->fail(context, subject.error());
   const auto stream = subject->stream;
-  Batch batch;
+  Batch batch{.record_bytes_max = stream->description()->record_bytes_max};
   if (auto added = add_entry(*stream, *stream->shard_map(), call->input(), batch); !added) {
     return call->fail(context, added.error());
   }
@@ -222,7 +222,7 @@ void put_records(const Context& context, std::shared_ptr<Call> call) {
   if (!subject) return call->fail(context, subject.error());
   const auto stream = subject->stream;
   const auto map = stream->shard_map();
-  Batch batch;
+  Batch batch{.record_bytes_max = stream->description()->record_bytes_max};
   for (const auto& entry : call->input().find("Records")->items) {
     if (auto added = add_entry(*stream, *map, entry, batch); !added) {
       return call->fail(context, added.error());

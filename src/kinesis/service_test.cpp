@@ -297,6 +297,54 @@ TEST_F(ServiceTest, RefusesRecordsAboveTheLimitAndKeysBeyondTheSpace) {
             kInvalidArgument);
 }
 
+TEST_F(ServiceTest, TakesLargerRecordsWhereItIsToldTo) {
+  const auto summary = [&] {
+    return ask("DescribeStreamSummary", {{"StreamName", "orders"}})["StreamDescriptionSummary"];
+  };
+  EXPECT_EQ(summary()["MaxRecordSizeInKiB"], 1024);
+  const json arn = {{"StreamARN", summary()["StreamARN"]}};
+  json wanted = arn;
+  wanted["MaxRecordSizeInKiB"] = 2048;
+  EXPECT_EQ(error_of("UpdateMaxRecordSize", wanted), "none");
+  EXPECT_EQ(summary()["MaxRecordSizeInKiB"], 2048);
+  // 3 bytes as 4 characters: 2 MiB with the key, and a group above.
+  const std::size_t groups = (std::size_t{2} << 20) / 3;
+  std::string data;
+  for (std::size_t i = 0; i < groups; ++i) data += "QUFB";
+  EXPECT_FALSE(put("k", data).contains("error"));
+  EXPECT_EQ(put("k", data + "QUFB")["error"], "ValidationException");
+  EXPECT_THAT(message_, HasSubstr("2097152"));
+  for (const int size : {1023, 10241}) {
+    wanted["MaxRecordSizeInKiB"] = size;
+    EXPECT_EQ(error_of("UpdateMaxRecordSize", wanted), "ValidationException");
+  }
+  EXPECT_EQ(error_of("CreateStream", {{"StreamName", "large"}, {"MaxRecordSizeInKiB", 10240}}),
+            "none");
+  EXPECT_EQ(streams_->find("large")->description()->record_bytes_max, std::uint64_t{10} << 20);
+}
+
+TEST_F(ServiceTest, RemembersTheModeOfAStream) {
+  const auto mode = [&](const std::string& name) {
+    return ask("DescribeStream",
+               {{"StreamName", name}})["StreamDescription"]["StreamModeDetails"]["StreamMode"];
+  };
+  const json on_demand = {{"StreamMode", "ON_DEMAND"}};
+  EXPECT_EQ(error_of("CreateStream", {{"StreamName", "made"}, {"StreamModeDetails", on_demand}}),
+            "none");
+  EXPECT_EQ(mode("made"), "ON_DEMAND");
+  EXPECT_EQ(mode("orders"), "PROVISIONED");
+  const auto arn = ask("DescribeStreamSummary",
+                       {{"StreamName", "orders"}})["StreamDescriptionSummary"]["StreamARN"];
+  EXPECT_EQ(error_of("UpdateStreamMode", {{"StreamARN", arn}, {"StreamModeDetails", on_demand}}),
+            "none");
+  EXPECT_EQ(mode("orders"), "ON_DEMAND");
+  EXPECT_EQ(ask("DescribeLimits", json::object())["OnDemandStreamCount"], 2);
+  EXPECT_EQ(error_of("UpdateStreamMode",
+                     {{"StreamARN", arn}, {"StreamModeDetails", {{"StreamMode", "PROVISIONED"}}}}),
+            "none");
+  EXPECT_EQ(mode("orders"), "PROVISIONED");
+}
+
 TEST_F(ServiceTest, RefusesUnknownOperationsOtherMachinesAndBadBodies) {
   EXPECT_EQ(error_of("PutRecordz", json::object()), kUnknownOperation);
   auto other_type = request("ListStreams", "{}", "text/plain");

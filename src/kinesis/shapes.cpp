@@ -70,6 +70,8 @@ constexpr Shape kTimestamp{.type = Type::Timestamp};
 constexpr Shape kInteger{.type = Type::Integer};
 constexpr Shape kPositive{.type = Type::Integer, .min = 1};
 constexpr Shape kLimit10000{.type = Type::Integer, .min = 1, .max = 10000};
+constexpr Shape kRecordSize{.type = Type::Integer, .min = 1024, .max = 10240};
+constexpr Shape kThroughput{.type = Type::Integer, .min = 0};
 constexpr Shape kTagKey{.min = 1, .max = 128};
 constexpr Shape kTagValue{.min = 0, .max = 256};
 constexpr Shape kTags{
@@ -112,10 +114,10 @@ constexpr Shape kPosition{.type = Type::Structure, .members = kPositionMembers};
 constexpr Member kStreamName{"StreamName", &kName};
 constexpr Member kStreamArnMember{"StreamARN", &kStreamArn};
 
-constexpr Member kCreateStream[] = {{"StreamName", &kName, Need::Required},
-                                    {"ShardCount", &kPositive},
-                                    {"StreamModeDetails", &kModeDetails},
-                                    {"Tags", &kTags}};
+constexpr Member kCreateStream[] = {
+    {"StreamName", &kName, Need::Required}, {"ShardCount", &kPositive},
+    {"StreamModeDetails", &kModeDetails},   {"Tags", &kTags},
+    {"WarmThroughputMiBps", &kThroughput},  {"MaxRecordSizeInKiB", &kRecordSize}};
 constexpr Member kDeleteStream[] = {
     kStreamName, kStreamArnMember, {"EnforceConsumerDeletion", &kBoolean}};
 constexpr Member kDescribeStream[] = {
@@ -160,6 +162,11 @@ constexpr Member kUpdateShardCount[] = {kStreamName,
                                         {"ScalingType", &kScaling, Need::Required}};
 constexpr Member kRetention[] = {
     kStreamName, kStreamArnMember, {"RetentionPeriodHours", &kInteger, Need::Required}};
+constexpr Member kUpdateRecordSize[] = {kStreamArnMember,
+                                        {"MaxRecordSizeInKiB", &kRecordSize, Need::Required}};
+constexpr Member kUpdateMode[] = {{"StreamARN", &kStreamArn, Need::Required},
+                                  {"StreamModeDetails", &kModeDetails, Need::Required},
+                                  {"WarmThroughputMiBps", &kThroughput}};
 constexpr Member kAddTags[] = {kStreamName, kStreamArnMember, {"Tags", &kTags, Need::Required}};
 constexpr Member kRemoveTags[] = {
     kStreamName, kStreamArnMember, {"TagKeys", &kTagKeys, Need::Required}};
@@ -215,7 +222,9 @@ constexpr std::pair<std::string_view, Shape> kOperations[] = {
     {"SubscribeToShard", of(kSubscribe)},
     {"TagResource", of(kTagResource)},
     {"UntagResource", of(kUntagResource)},
+    {"UpdateMaxRecordSize", of(kUpdateRecordSize)},
     {"UpdateShardCount", of(kUpdateShardCount)},
+    {"UpdateStreamMode", of(kUpdateMode)},
 };
 
 }  // namespace

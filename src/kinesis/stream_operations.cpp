@@ -16,6 +16,7 @@ namespace {
 constexpr int kOnDemandShards = 4;
 constexpr std::size_t kStreamsListed = 100;
 constexpr std::size_t kShardsDescribed = 100;
+constexpr std::int64_t kOnDemandStreamsMax = 256;
 constexpr std::int64_t kRetentionHoursMin = 24;
 constexpr std::int64_t kRetentionHoursMax = 8760;
 
@@ -23,14 +24,23 @@ std::int64_t retention_hours(const log::StreamFile& file) {
   return std::chrono::ceil<hours>(file.retention).count();
 }
 
+void write_mode(const log::StreamFile& file, DocumentWriter& out) {
+  out.begin_object("StreamModeDetails");
+  out.text("StreamMode", file.is_on_demand ? "ON_DEMAND" : "PROVISIONED");
+  out.end_object();
+}
+
+// Over its life it is told no more than how it is called: shards are what was asked for.
+bool is_on_demand(const Value* details) {
+  return details && details->find("StreamMode")->text == "ON_DEMAND";
+}
+
 // What descriptions of a stream have in common.
 void write_facts(const Subject& subject, const log::StreamFile& file, DocumentWriter& out) {
   out.text("StreamName", subject.name);
   out.text("StreamARN", subject.arn);
   out.text("StreamStatus", "ACTIVE");
-  out.begin_object("StreamModeDetails");
-  out.text("StreamMode", "PROVISIONED");
-  out.end_object();
+  write_mode(file, out);
   out.integer("RetentionPeriodHours", retention_hours(file));
   out.time("StreamCreationTimestamp", file.created_at);
   out.begin_list("EnhancedMonitoring");
@@ -42,14 +52,17 @@ void write_facts(const Subject& subject, const log::StreamFile& file, DocumentWr
   out.text("EncryptionType", "NONE");
 }
 
+std::uint64_t bytes_of_kib(std::int64_t kib) {
+  return static_cast<std::uint64_t>(kib) << 10;
+}
+
 }  // namespace
 
 Result<void> create_stream(const Context& context, const Call& call, DocumentWriter& /*out*/) {
   const std::string& name = *call.text("StreamName");
-  const Value* mode = call.input().find("StreamModeDetails");
-  const bool is_on_demand = mode && mode->find("StreamMode")->text == "ON_DEMAND";
+  const bool on_demand = is_on_demand(call.input().find("StreamModeDetails"));
   const auto asked = call.integer("ShardCount");
-  const std::int64_t shards = asked.value_or(is_on_demand ? kOnDemandShards : 1);
+  const std::int64_t shards = asked.value_or(on_demand ? kOnDemandShards : 1);
   if (shards > log::kOpenShardsMax) {
     return fault(
         kLimitExceeded,
@@ -69,9 +82,12 @@ Result<void> create_stream(const Context& context, const Call& call, DocumentWri
     return error;
   }
   const Value* tags = call.input().find("Tags");
-  if (!tags) return {};
+  const auto size = call.integer("MaxRecordSizeInKiB");
+  if (!tags && !size && !on_demand) return {};
   return (*made)->change([&](log::StreamFile& file) -> Result<void> {
-    for (std::size_t i = 0; i < tags->keys.size(); ++i) {
+    file.is_on_demand = on_demand;
+    if (size) file.record_bytes_max = bytes_of_kib(*size);
+    for (std::size_t i = 0; tags && i < tags->keys.size(); ++i) {
       file.tags[tags->keys[i]] = tags->items[i].text;
     }
     return {};
@@ -137,6 +153,7 @@ Result<void> describe_stream_summary(const Context& context, const Call& call,
   write_facts(subject, *file, out);
   out.integer("OpenShardCount", file->shards.open_count());
   out.integer("ConsumerCount", std::ssize(file->consumers));
+  out.integer("MaxRecordSizeInKiB", static_cast<std::int64_t>(file->record_bytes_max >> 10));
   out.end_object();
   out.end_object();
   return {};
@@ -171,10 +188,9 @@ Result<void> list_streams(const Context& context, const Call& call, DocumentWrit
     out.text("StreamName", name);
     out.text("StreamARN", stream_arn(call.account(), name));
     out.text("StreamStatus", "ACTIVE");
-    out.begin_object("StreamModeDetails");
-    out.text("StreamMode", "PROVISIONED");
-    out.end_object();
-    out.time("StreamCreationTimestamp", stream->description()->created_at);
+    const auto file = stream->description();
+    write_mode(*file, out);
+    out.time("StreamCreationTimestamp", file->created_at);
     out.end_object();
   }
   out.end_list();
@@ -189,16 +205,19 @@ Result<void> list_streams(const Context& context, const Call& call, DocumentWrit
 
 Result<void> describe_limits(const Context& context, const Call& /*call*/, DocumentWriter& out) {
   std::int64_t open = 0;
+  std::int64_t on_demand = 0;
   for (const auto& name : context.streams.names()) {
     if (const auto stream = context.streams.find(name)) {
-      open += stream->description()->shards.open_count();
+      const auto file = stream->description();
+      open += file->shards.open_count();
+      on_demand += file->is_on_demand ? 1 : 0;
     }
   }
   out.begin_object();
   out.integer("ShardLimit", 256 * log::kOpenShardsMax);
   out.integer("OpenShardCount", open);
-  out.integer("OnDemandStreamCount", 0);
-  out.integer("OnDemandStreamCountLimit", 0);
+  out.integer("OnDemandStreamCount", on_demand);
+  out.integer("OnDemandStreamCountLimit", kOnDemandStreamsMax);
   out.end_object();
   return {};
 }
@@ -238,6 +257,22 @@ Result<void> increase_retention(const Context& context, const Call& call, Docume
 
 Result<void> decrease_retention(const Context& context, const Call& call, DocumentWriter& /*out*/) {
   return change_retention(context, call, Way::Shorter);
+}
+
+Result<void> update_record_size(const Context& context, const Call& call, DocumentWriter& /*out*/) {
+  const auto subject = TRY(subject_of(context, call));
+  return subject.stream->change([&](log::StreamFile& file) -> Result<void> {
+    file.record_bytes_max = bytes_of_kib(*call.integer("MaxRecordSizeInKiB"));
+    return {};
+  });
+}
+
+Result<void> update_mode(const Context& context, const Call& call, DocumentWriter& /*out*/) {
+  const auto subject = TRY(subject_of(context, call));
+  return subject.stream->change([&](log::StreamFile& file) -> Result<void> {
+    file.is_on_demand = is_on_demand(call.input().find("StreamModeDetails"));
+    return {};
+  });
 }
 
 }  // namespace millrace::kinesis

@@ -21,6 +21,7 @@ constexpr std::string_view kFirstLine = "millrace log 2";
 constexpr std::string_view kFirstLineOfVersion1 = "millrace log 1";
 constexpr std::uint64_t kFileBytesMax = 16_MiB;
 constexpr std::string_view kNone = "-";
+constexpr std::string_view kOnDemand = "on_demand";
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -148,15 +149,20 @@ class Parser {
       if (bytes) file_.incarnation_bytes = *bytes;
       return bytes.has_value();
     }
+    if (name == "mode") {
+      file_.is_on_demand = value == kOnDemand;
+      return file_.is_on_demand;
+    }
     const auto number = number_of(value);
     if (!number) return false;
+    if (name == "record_bytes") file_.record_bytes_max = static_cast<std::uint64_t>(*number);
     if (name == "created") file_.created_at = Time(microseconds(*number));
     if (name == "retention") file_.retention = microseconds(*number);
     if (name == "shards" && *number >= 1 && *number <= kShardsMax) {  // of version 1
       const auto even = ShardMap::even(static_cast<int>(*number), now_);
       shards_.assign(even.shards().begin(), even.shards().end());
     }
-    return name == "created" || name == "retention" || name == "shards";
+    return name == "created" || name == "retention" || name == "shards" || name == "record_bytes";
   }
 
   const Time now_;
@@ -197,6 +203,10 @@ std::string text_of(const StreamFile& file) {
     text += fmt::format("asked {} {}\n", file.asked->shards, file.asked->retention.count());
   }
   text += fmt::format("retention {}\n", file.retention.count());
+  if (file.record_bytes_max != kRecordBytesUsual) {
+    text += fmt::format("record_bytes {}\n", file.record_bytes_max);
+  }
+  if (file.is_on_demand) text += fmt::format("mode {}\n", kOnDemand);
   const auto id_or_none = [](const std::optional<ShardId>& id) {
     return id ? std::to_string(id->value()) : std::string(kNone);
   };

@@ -13,6 +13,8 @@
 
 namespace millrace::log {
 
+inline constexpr std::uint64_t kRecordBytesUsual = 1_MiB;
+
 /// What the file `stream` in a stream's folder says. docs/formats/log.md has its lines.
 struct StreamFile {
   /// What the pipeline file asked for when it was last read: what it asks for anew is done, what
@@ -30,6 +32,8 @@ struct StreamFile {
   std::chrono::microseconds retention{
       0};  ///< for how long records are kept at least, if there is room
   ShardMap shards;
+  std::uint64_t record_bytes_max = kRecordBytesUsual;  ///< of key and bytes, over Kinesis' API
+  bool is_on_demand = false;                           ///< what Kinesis' API calls it; no more
   std::map<std::string, std::string> tags;
   std::map<std::string, base::Time> consumers;  ///< by name: when they were registered
 };

@@ -43,6 +43,18 @@ TEST(StreamFile, ReadsAndWritesTheDocumentsExample) {
   EXPECT_EQ(text_of(*file), kExample);
 }
 
+TEST(StreamFile, KeepsWhatKinesisApiChanges) {
+  auto file = *parse_stream_file(kExample, {});
+  EXPECT_EQ(file.record_bytes_max, kRecordBytesUsual);
+  EXPECT_FALSE(file.is_on_demand);
+  file.record_bytes_max = 2_MiB;
+  file.is_on_demand = true;
+  const auto read = parse_stream_file(text_of(file), {});
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->record_bytes_max, 2_MiB);
+  EXPECT_TRUE(read->is_on_demand);
+}
+
 TEST(StreamFile, RefusesEveryCutOfItsText) {
   for (std::size_t bytes = 0; bytes < kExample.size(); ++bytes) {
     EXPECT_FALSE(parse_stream_file(kExample.substr(0, bytes), {})) << bytes;

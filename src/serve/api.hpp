@@ -52,6 +52,8 @@ struct LookupStatus {
 struct ApiParts {
   const config::Pipeline& pipeline;
   std::map<std::string, log::Stream*> streams;  ///< by source
+  /// All streams of the data folder, also those that no source names; null: there are only sources.
+  const log::StreamSet* all_streams = nullptr;
   flow::QueryEngine& queries;
   flow::CutBoard& board;
   /// What the stream half says of its tables, and its way back for rejects: see flow::Worker.

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "log/stream.hpp"
+#include "log/stream_set.hpp"
 #include "serve/answer.hpp"
 #include "serve/events.hpp"
 #include "serve/request.hpp"
@@ -16,7 +16,7 @@ namespace {
 using base::Result;
 using Json = nlohmann::ordered_json;
 
-Json stream_json(const std::string& name, const log::StreamStatus& status) {
+Json stream_json(const std::string& name, bool is_source, const log::StreamStatus& status) {
   Json shards = Json::array();
   for (std::size_t i = 0; i < status.shards.size(); ++i) {
     const auto& shard = status.shards[i];
@@ -26,6 +26,7 @@ Json stream_json(const std::string& name, const log::StreamStatus& status) {
                       {"bytes", shard.bytes}});
   }
   return {{"name", name},
+          {"is_source", is_source},
           {"shards", std::move(shards)},
           {"queue_bytes", status.queue_bytes},
           {"is_full", status.is_full},
@@ -54,7 +55,12 @@ Result<http::Response> Operations::streams(const http::Request& request) const {
   TRY(check_query(request, {}));
   Json streams = Json::array();
   for (const auto& [name, stream] : parts_.streams) {
-    streams.push_back(stream_json(name, stream->status()));
+    streams.push_back(stream_json(name, true, stream->status()));
+  }
+  const auto* all = parts_.all_streams;
+  for (const auto& name : all ? all->names() : std::vector<std::string>()) {
+    const auto stream = parts_.streams.contains(name) ? nullptr : all->find(name);
+    if (stream) streams.push_back(stream_json(name, false, stream->status()));
   }
   return json_answer({{"streams", std::move(streams)}});
 }

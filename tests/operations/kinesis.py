@@ -215,12 +215,32 @@ def test_bad_requests(folder):
         expect_error("ResourceNotFoundException", kinesis.get_shard_iterator, StreamName="events", ShardId="shardId-000000000099",
                      ShardIteratorType="LATEST")
         arn = "arn:aws:kinesis:us-east-1:123456789012:stream/events"
-        expect_error("UnknownOperationException", kinesis.update_stream_mode, StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+        expect_error("UnknownOperationException", kinesis.start_stream_encryption, StreamARN=arn, EncryptionType="KMS", KeyId="k")
         status, _, _ = millrace.request("POST", "/", b"{}", {**LIST_STREAMS, "Origin": "https://evil.example"})
         expect_equal(status, 403, "the status of a request from another site's page")
         kinesis.put_record(StreamName="events", Data=b"no json", PartitionKey="k")
         kinesis.put_record(StreamName="events", **row(1))
         expect_equal(rows(millrace), [1], "the rows after a record that is no JSON")
+        millrace.stop()
+
+
+def test_large_records_and_modes(folder):
+    with started(folder) as millrace:
+        kinesis = client(millrace)
+        kinesis.create_stream(StreamName="large", ShardCount=1)
+        arn = kinesis.describe_stream_summary(StreamName="large")["StreamDescriptionSummary"]["StreamARN"]
+        kinesis.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=10240)
+        kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+        data = b"x" * ((10 << 20) - 1)
+        kinesis.put_record(StreamName="large", Data=data, PartitionKey="k")
+        expect_error("ValidationException", kinesis.put_record, StreamName="events", Data=b"x" * (1 << 20), PartitionKey="k")
+        millrace.stop()
+        kinesis = client(millrace.start())
+        summary = kinesis.describe_stream_summary(StreamName="large")["StreamDescriptionSummary"]
+        expect_equal((summary["MaxRecordSizeInKiB"], summary["StreamModeDetails"]["StreamMode"]), (10240, "ON_DEMAND"), "after a restart")
+        expect(read_all(kinesis, "large") == [data], "the record of 10 MiB is not read back")
+        streams = {stream["name"]: stream["is_source"] for stream in millrace.json("GET", "/v1/streams")["streams"]}
+        expect_equal(streams, {"events": True, "large": False}, "the streams")
         millrace.stop()
 
 
