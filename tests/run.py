@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The system tests: text cases, judges, operation, and kills under load. Called by tools/run_tests.py; tests/README.md explains.
 
-    run.py [--fast] [--only TEXT] [--update] [--jobs N] [--seed N] [--cycles N] [--list]
+    run.py [--fast] [--only TEXT] [--clients] [--update] [--jobs N] [--seed N] [--cycles N] [--list]
 
 Prints a line for each test that fails, with what is wrong, and closes with `N passed, N failed`.
 """
@@ -16,6 +16,7 @@ import sys
 import time
 
 import operations
+from clients import kinesis_clients
 from harness import case_file, case_run
 from harness.millrace import BINARY
 from judges import delta
@@ -69,8 +70,22 @@ def operation_tests():
         yield Test(f"operation {name}", lambda name=name, function=function: operations.run(function, FOLDERS / "operations" / name))
 
 
+def client_tests():
+    for name in kinesis_clients.tests():
+        yield Test(f"clients {name}", lambda name=name: run_clients(name), is_slow=True)
+
+
+def run_clients(name):
+    if why := kinesis_clients.why_left_out(name):
+        print(f"          clients {name}: {why}", flush=True)
+        return None
+    return run_script(TESTS / "clients" / "kinesis_clients.py", name)
+
+
 def collect(options):
     tests = [*script_tests(options), *operation_tests(), *case_tests(options)]
+    if options.clients:
+        tests += client_tests()
     if options.fast:
         tests = [test for test in tests if not test.is_slow and not test.name.endswith(("[single]", "[kill]"))]
     if options.only:
@@ -100,6 +115,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="each case as one batch only, no kills, no judges that run alone")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="tests whose name has one of these texts in it")
+    parser.add_argument("--clients", action="store_true", help="also the real clients for Java and JavaScript, which mvn and npm bring")
     parser.add_argument("--update", action="store_true", help="writes what was answered into the cases: read the difference well")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="chooses where kills fall")
