@@ -31,12 +31,14 @@ class Connection {
   ~Connection() { ::close(descriptor_); }
 
   /// The status of the answer, whose body is in `answer()`; 0 if the connection is lost.
-  int post(std::string_view target, std::string_view content_type, std::string_view body) {
+  /// `headers` are whole lines with their ends.
+  int post(std::string_view target, std::string_view content_type, std::string_view body,
+           std::string_view headers = {}) {
     message_.clear();
-    fmt::format_to(
-        std::back_inserter(message_),
-        "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
-        target, content_type, body.size());
+    fmt::format_to(std::back_inserter(message_),
+                   "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {}\r\n{}"
+                   "Content-Length: {}\r\n\r\n",
+                   target, content_type, headers, body.size());
     message_ += body;
     if (!is_open_ || !send_all(message_)) return 0;
     return read_answer();

@@ -2,6 +2,7 @@
 import dataclasses
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
@@ -35,6 +36,19 @@ def run(name, *words):
     with subprocess.Popen([PROGRAMS / name, *map(str, words)], stdout=subprocess.PIPE, text=True) as process:
         output = process.stdout.read()
         return output, ended(process, start)
+
+
+def wait_port(port, seconds, process):
+    """Waits until something listens there."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Failure(f"{process.args[0]} does not listen on {port}") from None
+            time.sleep(0.1)
 
 
 def cpu_and_memory(pid):
