@@ -56,7 +56,7 @@ Service::Service(ServiceParts parts)
       workers_({.threads = 4, .queue_max = 256}) {}
 
 Service::~Service() {
-  subscriptions_.stop();
+  subscriptions_.end();
   workers_.stop();
 }
 

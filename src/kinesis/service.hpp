@@ -31,7 +31,7 @@ class Service {
   /// Answers a `POST /`. Never blocks.
   void handle(const std::shared_ptr<http::Exchange>& exchange);
   /// Ends the answers that would go on for minutes. Before the server is stopped.
-  void end_subscriptions() { subscriptions_.stop(); }
+  void end_subscriptions() { subscriptions_.end(); }
 
  private:
   void take(const std::shared_ptr<http::Exchange>& exchange);

@@ -318,31 +318,6 @@ TEST_F(ServiceTest, TakesLargerRecordsWhereItIsToldTo) {
     wanted["MaxRecordSizeInKiB"] = size;
     EXPECT_EQ(error_of("UpdateMaxRecordSize", wanted), "ValidationException");
   }
-  EXPECT_EQ(error_of("CreateStream", {{"StreamName", "large"}, {"MaxRecordSizeInKiB", 10240}}),
-            "none");
-  EXPECT_EQ(streams_->find("large")->description()->record_bytes_max, std::uint64_t{10} << 20);
-}
-
-TEST_F(ServiceTest, RemembersTheModeOfAStream) {
-  const auto mode = [&](const std::string& name) {
-    return ask("DescribeStream",
-               {{"StreamName", name}})["StreamDescription"]["StreamModeDetails"]["StreamMode"];
-  };
-  const json on_demand = {{"StreamMode", "ON_DEMAND"}};
-  EXPECT_EQ(error_of("CreateStream", {{"StreamName", "made"}, {"StreamModeDetails", on_demand}}),
-            "none");
-  EXPECT_EQ(mode("made"), "ON_DEMAND");
-  EXPECT_EQ(mode("orders"), "PROVISIONED");
-  const auto arn = ask("DescribeStreamSummary",
-                       {{"StreamName", "orders"}})["StreamDescriptionSummary"]["StreamARN"];
-  EXPECT_EQ(error_of("UpdateStreamMode", {{"StreamARN", arn}, {"StreamModeDetails", on_demand}}),
-            "none");
-  EXPECT_EQ(mode("orders"), "ON_DEMAND");
-  EXPECT_EQ(ask("DescribeLimits", json::object())["OnDemandStreamCount"], 2);
-  EXPECT_EQ(error_of("UpdateStreamMode",
-                     {{"StreamARN", arn}, {"StreamModeDetails", {{"StreamMode", "PROVISIONED"}}}}),
-            "none");
-  EXPECT_EQ(mode("orders"), "PROVISIONED");
 }
 
 TEST_F(ServiceTest, RefusesUnknownOperationsOtherMachinesAndBadBodies) {

@@ -110,7 +110,7 @@ void Subscriptions::start(std::shared_ptr<Call> call) {
       if (at->is_over) over.splice(over.end(), running_, at);
       at = next;
     }
-    if (!is_stopped_ && running_.size() < kSubscriptionsMax) {
+    if (!is_ended_ && running_.size() < kSubscriptionsMax) {
       auto& mine = running_.emplace_back();
       mine.key = key;
       mine.thread = std::jthread(
@@ -125,13 +125,11 @@ void Subscriptions::start(std::shared_ptr<Call> call) {
                                                          kSubscriptionsMax)));
 }
 
-void Subscriptions::stop() {
-  std::list<Running> over;
-  const std::unique_lock lock(mutex_);
-  is_stopped_ = true;
+void Subscriptions::end() {
+  const std::lock_guard lock(mutex_);
+  is_ended_ = true;
   for (auto& each : running_) each.thread.request_stop();
-  over.swap(running_);
-}  // The lock goes first, then the threads are joined.
+}
 
 void Subscriptions::run(Call& call, Cursor cursor, const std::stop_token& stop) const {
   auto headers = call.headers(context_);

@@ -18,12 +18,14 @@ namespace millrace::kinesis {
 class Subscriptions {
  public:
   explicit Subscriptions(const Context& context) : context_(context) {}
-  ~Subscriptions() { stop(); }
+  /// Waits for their ends: whoever sends their answers must have stopped.
+  ~Subscriptions() { end(); }
 
   /// Answers the call. A subscription of the same consumer to the same shard ends.
   void start(std::shared_ptr<Call> call);
-  /// Ends all of them, and takes no more.
-  void stop();
+  /// Tells all of them to end, and takes no more. Waits for none: a client that does not read holds
+  /// its own up until the server cuts it off.
+  void end();
 
  private:
   struct Running {
@@ -38,7 +40,7 @@ class Subscriptions {
   const Context& context_;
   std::mutex mutex_;
   std::list<Running> running_;  // Guarded by mutex_.
-  bool is_stopped_ = false;     // Guarded by mutex_.
+  bool is_ended_ = false;       // Guarded by mutex_.
 };
 
 }  // namespace millrace::kinesis

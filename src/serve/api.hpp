@@ -18,7 +18,7 @@
 #include "flow/query.hpp"
 #include "flow/worker.hpp"
 #include "http/router.hpp"
-#include "log/stream.hpp"
+#include "log/stream_set.hpp"
 #include "serve/routes.hpp"
 
 namespace millrace::serve {

@@ -224,10 +224,17 @@ def test_bad_requests(folder):
         millrace.stop()
 
 
+def facts(kinesis, stream):
+    summary = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    return summary["MaxRecordSizeInKiB"], summary["StreamModeDetails"]["StreamMode"], summary["OpenShardCount"]
+
+
 def test_large_records_and_modes(folder):
     with started(folder) as millrace:
         kinesis = client(millrace)
         kinesis.create_stream(StreamName="large", ShardCount=1)
+        kinesis.create_stream(StreamName="wide", StreamModeDetails={"StreamMode": "ON_DEMAND"}, MaxRecordSizeInKiB=2048)
+        expect_equal(facts(kinesis, "wide"), (2048, "ON_DEMAND", 4), "a stream as it was made")
         arn = kinesis.describe_stream_summary(StreamName="large")["StreamDescriptionSummary"]["StreamARN"]
         kinesis.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=10240)
         kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
@@ -236,12 +243,30 @@ def test_large_records_and_modes(folder):
         expect_error("ValidationException", kinesis.put_record, StreamName="events", Data=b"x" * (1 << 20), PartitionKey="k")
         millrace.stop()
         kinesis = client(millrace.start())
-        summary = kinesis.describe_stream_summary(StreamName="large")["StreamDescriptionSummary"]
-        expect_equal((summary["MaxRecordSizeInKiB"], summary["StreamModeDetails"]["StreamMode"]), (10240, "ON_DEMAND"), "after a restart")
+        expect_equal(facts(kinesis, "large"), (10240, "ON_DEMAND", 1), "after a restart")
+        expect_equal(kinesis.describe_limits()["OnDemandStreamCount"], 2, "streams on demand")
         expect(read_all(kinesis, "large") == [data], "the record of 10 MiB is not read back")
         streams = {stream["name"]: stream["is_source"] for stream in millrace.json("GET", "/v1/streams")["streams"]}
-        expect_equal(streams, {"events": True, "large": False}, "the streams")
+        expect_equal(streams, {"events": True, "large": False, "wide": False}, "the streams")
         millrace.stop()
+
+
+def test_an_end_with_a_subscriber_that_does_not_read(folder):
+    import json
+    import socket
+    with started(folder) as millrace:
+        kinesis = client(millrace)
+        kinesis.create_stream(StreamName="large", ShardCount=1)
+        arn = kinesis.describe_stream_summary(StreamName="large")["StreamDescriptionSummary"]["StreamARN"]
+        consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="stuck")["Consumer"]["ConsumerARN"]
+        for _ in range(30):
+            kinesis.put_record(StreamName="large", Data=b"x" * 1_000_000, PartitionKey="k")
+        body = json.dumps({"ConsumerARN": consumer, "ShardId": "shardId-000000000000", "StartingPosition": {"Type": "TRIM_HORIZON"}})
+        with socket.create_connection(("127.0.0.1", millrace.port)) as stuck:
+            stuck.sendall((f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{millrace.port}\r\nX-Amz-Target: Kinesis_20131202.SubscribeToShard\r\n"
+                           f"Content-Type: application/x-amz-json-1.1\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
+            expect(stuck.recv(1) == b"H", "no answer to SubscribeToShard")
+            millrace.stop()
 
 
 def test_signatures(folder):
