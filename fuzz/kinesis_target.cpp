@@ -1,8 +1,8 @@
 #include <cstdlib>
 
+#include "base/aggregated_record.hpp"
+#include "base/base64.hpp"
 #include "base/md5.hpp"
-#include "kinesis/aggregated_record.hpp"
-#include "kinesis/base64.hpp"
 #include "kinesis/names.hpp"
 #include "kinesis/sequence_number.hpp"
 #include "kinesis/shapes.hpp"
@@ -47,7 +47,7 @@ void take_message_apart(std::string_view message) {
 }
 
 void take_apart(std::string_view data) {
-  const auto records = kinesis::user_records(data);
+  const auto records = base::user_records(data);
   if (!records) return;
   require(!records->empty());
   for (const auto& record : *records) {
@@ -71,10 +71,10 @@ void read_handed_back(std::string_view text) {
   kinesis::Fields fields(text);
   (void)fields.text();
   (void)fields.number();
-  if (const auto bytes = kinesis::decode_base64(text)) {
+  if (const auto bytes = base::decode_base64(text)) {
     std::string again;
-    kinesis::append_base64(*bytes, again);
-    require(kinesis::decode_base64(again) == bytes);
+    base::append_base64(*bytes, again);
+    require(base::decode_base64(again) == bytes);
   }
 }
 

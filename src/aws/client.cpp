@@ -19,6 +19,7 @@ using base::Error;
 using base::Result;
 
 constexpr auto kSkewMin = 4min;
+constexpr std::size_t kRefusalBytesMax = 64_KiB;
 
 bool is_passing(int status) {
   return status == 500 || status == 502 || status == 503 || status == 504;
@@ -37,6 +38,11 @@ bool is_late_error(const Call& call, const http::Response& answer) {
 }
 
 }  // namespace
+
+struct Client::Signed {
+  http::WebRequest request = {};
+  Credentials credentials = {};
+};
 
 /// What one attempt brought.
 struct Client::Attempt {
@@ -59,7 +65,7 @@ Client::Client(Settings settings, const Tools& tools, CredentialProvider* creden
       credentials_(credentials),
       pause_(std::move(pause)) {}
 
-Result<Client::Attempt> Client::attempt(const Call& call, const std::stop_token& stop) {
+Result<Client::Signed> Client::signed_request(const Call& call, const std::stop_token& stop) {
   const auto endpoint =
       with_prefix(call.endpoint.empty() ? TRY(settings_.endpoint(call.service)) : call.endpoint,
                   call.host_prefix);
@@ -69,7 +75,7 @@ Result<Client::Attempt> Client::attempt(const Call& call, const std::stop_token&
   auto request = call.request;
   request.target = endpoint.substr(path_at) + request.target;
   request.headers.set("Host", endpoint.substr(host_at, path_at - host_at));
-  Attempt made{.answer = Error{Code::Unavailable, ""}};
+  Signed made;
   if (credentials_ != nullptr) {
     made.credentials = TRY(credentials_->get(stop));
     auto region = call.region.empty() ? settings_.region : call.region;
@@ -79,20 +85,59 @@ Result<Client::Attempt> Client::attempt(const Call& call, const std::stop_token&
               .service = std::string(call.service.signing_name),
               .at = tools_.clock.now() + skew_.load()}));
   }
-  made.answer = tools_.web.send({.method = request.method,
-                                 .url = endpoint.substr(0, path_at) + request.target,
-                                 .headers = std::move(request.headers),
-                                 .body = call.request.body,
-                                 .silence_max = call.silence_max,
-                                 .deadline = call.deadline,
-                                 .body_bytes_max = call.body_bytes_max},
-                                stop);
+  made.request = {.method = request.method,
+                  .url = endpoint.substr(0, path_at) + request.target,
+                  .headers = std::move(request.headers),
+                  .body = call.request.body,
+                  .silence_max = call.silence_max,
+                  .deadline = call.deadline,
+                  .body_bytes_max = call.body_bytes_max};
+  return made;
+}
+
+Result<Client::Attempt> Client::attempt(const Call& call, const std::stop_token& stop) {
+  auto ready = TRY(signed_request(call, stop));
+  Attempt made{.answer = tools_.web.send(ready.request, stop),
+               .credentials = std::move(ready.credentials)};
   if (made.answer && made.answer->status >= 300) made.refused = service_error(*made.answer);
   if (made.answer && !made.refused && is_late_error(call, *made.answer)) {
     made.refused = service_error(*made.answer);
     made.refused->status = 500;
   }
   return made;
+}
+
+Result<std::variant<http::ResponseHead, ServiceError>> Client::stream(const Call& call,
+                                                                      const http::BodyReader& read,
+                                                                      const std::stop_token& stop) {
+  const auto ready = TRY(signed_request(call, stop));
+  std::string refusal;
+  auto head = tools_.web.stream(
+      ready.request,
+      [&](const http::ResponseHead& answer, std::string_view piece) -> Result<void> {
+        if (answer.status < 300) return read(answer, piece);
+        refusal.append(piece.substr(0, kRefusalBytesMax - refusal.size()));
+        return {};
+      },
+      stop);
+  if (!head) {
+    events::called(tools_.telemetry, call.service.id, name_of(head.error().code));
+    return head.error();
+  }
+  using Answer = std::variant<http::ResponseHead, ServiceError>;
+  if (head->status < 300) {
+    events::called(tools_.telemetry, call.service.id, "ok");
+    return Answer(std::move(*head));
+  }
+  auto refused = service_error(
+      {.status = head->status, .headers = std::move(head->headers), .body = std::move(refusal)});
+  events::called(tools_.telemetry, call.service.id, refused.code);
+  // So that the next one fares better.
+  if (is_expired_token(refused.code) && credentials_ != nullptr) {
+    credentials_->refuse(ready.credentials);
+  }
+  if (is_clock_skew(refused.code)) correct_clock(refused.headers);
+  return Answer(std::move(refused));
 }
 
 /// Takes the service's time if it differs from ours by more than is allowed.

@@ -13,6 +13,7 @@
 #include "aws/retry.hpp"
 #include "aws/settings.hpp"
 #include "base/units.hpp"
+#include "http/client.hpp"
 #include "http/message.hpp"
 
 namespace millrace::aws {
@@ -81,6 +82,10 @@ class Client {
   /// Errors  Unavailable: nothing was done. Unknown: it may have been done: an answer was lost
   /// (`Repeat::IfNotDone`, or at the last attempt). Denied: no credentials. Cancelled.
   base::Result<Outcome> call(const Call& call, const std::stop_token& stop = {});
+  /// Sends `call` once, and hands the body of an answer that is no error to `read` as it comes.
+  /// Errors  as `call`, and those of `read`.
+  base::Result<std::variant<http::ResponseHead, ServiceError>> stream(
+      const Call& call, const http::BodyReader& read, const std::stop_token& stop = {});
   /// An operation of a JSON service.
   base::Result<Outcome> call_json(const Service& service, const JsonCall& call,
                                   const std::stop_token& stop = {});
@@ -90,6 +95,8 @@ class Client {
 
  private:
   struct Attempt;
+  struct Signed;
+  base::Result<Signed> signed_request(const Call& call, const std::stop_token& stop);
   base::Result<Attempt> attempt(const Call& call, const std::stop_token& stop);
   std::optional<std::string> retry_reason(const Call& call, const Attempt& attempt);
   bool correct_clock(const http::Headers& headers);

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kinesis/base64.hpp"
+#include "base/base64.hpp"
 #include "kinesis/document_writer.hpp"
 #include "kinesis/fault.hpp"
 
@@ -167,12 +167,12 @@ TEST(Base64, IsThatOfTheRfc) {
                                                        {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : pairs) {
     std::string text;
-    append_base64(plain, text);
+    base::append_base64(plain, text);
     EXPECT_EQ(text, encoded);
-    EXPECT_EQ(decode_base64(encoded), plain);
+    EXPECT_EQ(base::decode_base64(encoded), plain);
   }
   for (const auto* bad : {"Z", "Zg=", "Zg", "Z===", "Zg==Zg==", "Zm9$", "====", "=Zg="}) {
-    EXPECT_FALSE(decode_base64(bad)) << bad;
+    EXPECT_FALSE(base::decode_base64(bad)) << bad;
   }
 }
 

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
-#include "kinesis/base64.hpp"
 
 namespace millrace::kinesis {
 namespace {
@@ -91,7 +91,7 @@ void DocumentWriter::blob(std::string_view bytes) {
   separate();
   if (encoding_ == Encoding::Json) {
     out_ += '"';
-    append_base64(bytes, out_);
+    base::append_base64(bytes, out_);
     out_ += '"';
     return;
   }

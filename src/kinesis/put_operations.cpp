@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "kinesis/aggregated_record.hpp"
+#include "base/aggregated_record.hpp"
 #include "kinesis/fault.hpp"
 #include "kinesis/operations.hpp"
 #include "kinesis/sequence_number.hpp"
@@ -46,7 +46,7 @@ struct Batch {
 bool add_user_records(const log::Stream& stream, const log::ShardMap& map, std::string_view data,
                       Batch& batch) {
   if (stream.origin() != log::Origin::Pipeline) return false;
-  const auto users = user_records(data);
+  const auto users = base::user_records(data);
   if (!users) return false;
   const auto start = batch.records.size();
   for (const auto& user : *users) {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
-#include "kinesis/base64.hpp"
 #include "kinesis/fault.hpp"
 #include "kinesis/shapes.hpp"
 
@@ -183,7 +183,7 @@ class Checker {
     }
     if (value.kind == Kind::Bytes) return {};
     TRY(expect(value, Kind::Text, "a Blob"));
-    auto bytes = decode_base64(value.text);
+    auto bytes = base::decode_base64(value.text);
     if (!bytes) {
       return fault(kSerialization,
                    fmt::format("'{}' can not be converted to a Blob: it is not Base64",

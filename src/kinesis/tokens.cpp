@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-#include "kinesis/base64.hpp"
+#include "base/base64.hpp"
 #include "os/private_file.hpp"
 
 namespace millrace::kinesis {
@@ -66,7 +66,7 @@ std::string Tokens::seal(TokenKind kind, std::string_view content, base::Time no
   bytes += content;
   bytes += mac_of(bytes);
   std::string token;
-  append_base64(bytes, token);
+  base::append_base64(bytes, token);
   return token;
 }
 
@@ -75,7 +75,7 @@ std::optional<Tokens::Opened> Tokens::open(TokenKind kind, std::string_view toke
   if (token.size() > 2 && token.front() == '"' && token.back() == '"') {
     token = token.substr(1, token.size() - 2);
   }
-  const auto bytes = decode_base64(token);
+  const auto bytes = base::decode_base64(token);
   if (!bytes || bytes->size() < 1 + kTimeBytes + kMacBytes) return std::nullopt;
   const auto content = std::string_view(*bytes).substr(0, bytes->size() - kMacBytes);
   const std::string mac = mac_of(content);

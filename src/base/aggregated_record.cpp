@@ -1,11 +1,11 @@
-#include "kinesis/aggregated_record.hpp"
+#include "base/aggregated_record.hpp"
 
 #include <algorithm>
 #include <cstdint>
 
 #include "base/md5.hpp"
 
-namespace millrace::kinesis {
+namespace millrace::base {
 namespace {
 
 constexpr std::string_view kMagic = "\xf3\x89\x9a\xc2";
@@ -114,7 +114,7 @@ std::optional<UserRecord> user_record(std::string_view bytes, const Table& keys,
 std::optional<std::vector<UserRecord>> user_records(std::string_view data) {
   if (data.size() < kMagic.size() + kDigestBytes || !data.starts_with(kMagic)) return std::nullopt;
   const auto body = data.substr(kMagic.size(), data.size() - kMagic.size() - kDigestBytes);
-  const auto digest = base::md5(body);
+  const auto digest = md5(body);
   const auto stored = data.substr(data.size() - kDigestBytes);
   if (!std::equal(digest.begin(), digest.end(), stored.begin(),
                   [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); })) {
@@ -141,4 +141,4 @@ std::optional<std::vector<UserRecord>> user_records(std::string_view data) {
   return found;
 }
 
-}  // namespace millrace::kinesis
+}  // namespace millrace::base

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace millrace::kinesis {
+namespace millrace::base {
 
 /// One of the records that a Kinesis Producer Library put into one record of Kinesis.
 struct UserRecord {
@@ -19,4 +19,4 @@ struct UserRecord {
 /// Source  amazon-kinesis-producer, aggregation-format.md.
 std::optional<std::vector<UserRecord>> user_records(std::string_view data);
 
-}  // namespace millrace::kinesis
+}  // namespace millrace::base

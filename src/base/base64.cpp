@@ -1,9 +1,9 @@
-#include "kinesis/base64.hpp"
+#include "base/base64.hpp"
 
 #include <array>
 #include <cstdint>
 
-namespace millrace::kinesis {
+namespace millrace::base {
 namespace {
 
 constexpr std::string_view kAlphabet =
@@ -63,4 +63,4 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace millrace::kinesis
+}  // namespace millrace::base

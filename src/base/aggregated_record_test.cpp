@@ -1,4 +1,4 @@
-#include "kinesis/aggregated_record.hpp"
+#include "base/aggregated_record.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/md5.hpp"
 
-namespace millrace::kinesis {
+namespace millrace::base {
 namespace {
 
 std::string packed(const std::string& message) {
@@ -71,4 +71,4 @@ TEST(AggregatedRecord, AnythingElseIsNone) {
 }
 
 }  // namespace
-}  // namespace millrace::kinesis
+}  // namespace millrace::base
