@@ -66,6 +66,7 @@ Result<void> Committer::commit(CommitJob& job) {
   const lake::Transaction change{.operation = "STREAMING UPDATE",
                                  .adds = *job.row_files,
                                  .positions = job.sealed.positions,
+                                 .notes = job.sealed.notes,
                                  .extra = encode_extra(*job.reject_files, job.sealed.newest_events,
                                                        {{"records", counts.records},
                                                         {"rows", counts.rows},

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "flow/events.hpp"
+#include "flow/marks.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -53,24 +54,6 @@ SourceLoop::SourceLoop(Parts parts)
   for (auto& replay : parts_.replays) new_replays_.push_back(std::move(replay));
   take_messages();
   publish_status();
-}
-
-void SourceLoop::add_replay(std::unique_ptr<ReplaySource> replay) {
-  std::lock_guard lock(mutex_);
-  new_replays_.push_back(std::move(replay));
-}
-
-void SourceLoop::committed(std::size_t table, CommitJob job) {
-  std::lock_guard lock(mutex_);
-  committed_.emplace_back(table, std::move(job));
-  changed_.notify_all();
-}
-
-void SourceLoop::commit_failed(std::size_t table, const Error& error) {
-  std::lock_guard lock(mutex_);
-  status_[table].error = error.text();
-  ++commit_failures_;
-  changed_.notify_all();
 }
 
 Result<void> SourceLoop::run(const std::stop_token& stopping) {
@@ -184,6 +167,7 @@ void SourceLoop::seal(std::size_t table) {
   auto& flow = *parts_.tables[table];
   auto& state = states_[table];
   CommitJob job{.name = flow.name(), .table = &flow.table(), .sealed = flow.seal()};
+  job.sealed.notes = notes_of(*parts_.stream, job.sealed.positions);
   state.hot_since.reset();
   state.is_committing = true;
   state.sealed_bytes = job.sealed.rows->bytes() + job.sealed.rejects->bytes();

@@ -36,6 +36,7 @@ struct TableStatus {
   std::optional<base::Time> watermark;  ///< of the committed rows
   std::string halted;                   ///< why it stopped taking rows; empty if it runs
   std::string error;                    ///< why its last commit failed; empty if it did not
+  std::string source_error;             ///< why its source cannot be read; empty if it can
 };
 
 struct SourceLoopOptions {

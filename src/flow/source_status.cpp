@@ -5,13 +5,32 @@
 #include "flow/events.hpp"
 #include "flow/source_loop.hpp"
 
-// The part of SourceLoop that other threads ask for: status, and waiting for something to be done.
+// The part of SourceLoop that other threads ask for: messages, status, and waiting for something to
+// be done.
 namespace millrace::flow {
 
 using base::Code;
 using base::Error;
 using base::Result;
 using std::chrono::microseconds;
+
+void SourceLoop::add_replay(std::unique_ptr<ReplaySource> replay) {
+  std::lock_guard lock(mutex_);
+  new_replays_.push_back(std::move(replay));
+}
+
+void SourceLoop::committed(std::size_t table, CommitJob job) {
+  std::lock_guard lock(mutex_);
+  committed_.emplace_back(table, std::move(job));
+  changed_.notify_all();
+}
+
+void SourceLoop::commit_failed(std::size_t table, const Error& error) {
+  std::lock_guard lock(mutex_);
+  status_[table].error = error.text();
+  ++commit_failures_;
+  changed_.notify_all();
+}
 
 std::optional<base::Time> SourceLoop::watermark_of(std::size_t table) const {
   const auto& flow = *parts_.tables[table];
@@ -28,7 +47,8 @@ std::optional<base::Time> SourceLoop::watermark_of(std::size_t table) const {
         found != states_[table].committed_events.end()) {
       time = found->second;
     }
-    const bool is_at_end = parts_.stream->end(lane.shards[i].id).value() <= progress.next;
+    const bool is_at_end = parts_.stream->end(lane.shards[i].id).value() <= progress.next &&
+                           parts_.stream->is_current(lane.shards[i].id);
     if (is_committed && is_at_end && lane.is_idle(i, parts_.tools->clock.steady_now())) {
       time = parts_.tools->clock.now();
     }
@@ -53,6 +73,7 @@ void SourceLoop::publish_status() {
     one.committed_at = states_[i].committed_at;
     one.watermark = watermark_of(i);
     one.halted = table.halted();
+    one.source_error = parts_.stream->trouble();
     for (std::size_t s = 0; s < lane.shards.size(); ++s) {
       const auto shard = lane.shards[s].id;
       auto id = table.app_id(parts_.source->name, lane.incarnation, shard.value());

@@ -301,7 +301,7 @@ bool TableFlow::has_uncommitted() const {
 }
 
 Sealed TableFlow::seal() {
-  Sealed sealed{rows_, rejects_, {}, {}, counts_};
+  Sealed sealed{.rows = rows_, .rejects = rejects_, .counts = counts_};
   std::map<std::string, std::int64_t> positions;
   for (const auto& [id, progress] : progress_) {
     if (progress.newest_event) sealed.newest_events[id] = *progress.newest_event;

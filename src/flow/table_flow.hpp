@@ -39,8 +39,9 @@ struct Counts {
 struct Sealed {
   std::shared_ptr<Generation> rows;
   std::shared_ptr<Generation> rejects;
-  std::vector<lake::Transaction::Position> positions;  ///< that the commit moves
-  std::map<std::string, base::Time> newest_events;     ///< by app id
+  std::vector<lake::Transaction::Position> positions;            ///< that the commit moves
+  std::vector<std::pair<std::string, std::int64_t>> notes = {};  ///< the marks beside them
+  std::map<std::string, base::Time> newest_events;               ///< by app id
   Counts counts;
 };
 
@@ -66,7 +67,7 @@ class TableFlow {
 
   const std::string& name() const { return plan_.table.name; }
   const TablePlan& plan() const { return plan_; }
-  lake::Table& table() { return *table_; }
+  lake::Table& table() const { return *table_; }
 
   /// `millrace/<pipeline>/<table>/<source>/`: what the app ids of one source begin with.
   std::string app_prefix(const std::string& source) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <set>
 
 #include "config/read.hpp"
 #include "flow/query.hpp"
@@ -41,6 +42,13 @@ class MemorySource final : public source::Source {
     is_held_ = is_held;
     changed_.notify_all();
   }
+  /// From now on it counts its records anew in each life: a position above 0 means nothing without
+  /// the mark that was given for it.
+  void count_records() { is_counting_ = true; }
+  void begin_life() {
+    std::lock_guard lock(mutex_);
+    known_.clear();
+  }
   /// From now on what was released is gone at once.
   void forget_released() { forgets_ = true; }
   void become(std::string incarnation) { incarnation_ = std::move(incarnation); }
@@ -67,9 +75,23 @@ class MemorySource final : public source::Source {
     std::lock_guard lock(mutex_);
     return base::Offset(static_cast<std::int64_t>(at(shard).size()));
   }
+  std::optional<source::Mark> mark(base::ShardId shard, base::Offset position) const override {
+    if (!is_counting_ || position == base::Offset(0)) return std::nullopt;
+    const auto number = position.value();
+    // Words that get smaller, too.
+    return source::Mark{INT64_MAX, 1000 - number % 7, number * 10 + shard.value(), number % 3};
+  }
+  void remember(base::ShardId shard, base::Offset position, const source::Mark& known) override {
+    EXPECT_EQ(mark(shard, position), known);
+    std::lock_guard lock(mutex_);
+    known_.insert({shard, position});
+  }
   base::Result<base::RecordBatch> read(base::ShardId shard, base::Offset from,
                                        std::uint64_t) override {
     std::lock_guard lock(mutex_);
+    if (is_counting_ && from > base::Offset(0) && !known_.contains({shard, from})) {
+      return base::Error{base::Code::Corrupt, "a position without its mark"};
+    }
     if (from < oldest_of(shard)) return base::Error{base::Code::Exhausted, "no longer retained"};
     base::RecordBatch batch{shard, {}, from, {}};
     if (is_held_) return batch;
@@ -82,6 +104,7 @@ class MemorySource final : public source::Source {
       batch.next = batch.next.next();
     }
     batch.owner = owner;
+    known_.insert({shard, batch.next});
     return batch;
   }
   bool wait_beyond(std::span<const base::Offset> positions, std::chrono::microseconds timeout,
@@ -113,6 +136,8 @@ class MemorySource final : public source::Source {
     return released[static_cast<std::size_t>(shard.value())];
   }
   bool forgets_ = false;
+  bool is_counting_ = false;
+  std::set<std::pair<base::ShardId, base::Offset>> known_;  // Guarded by mutex_.
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::string incarnation_ = "one";
@@ -168,6 +193,7 @@ class WorkerBench {
 
   base::Result<void> begin(UnknownSource unknown = UnknownSource::Stop) {
     engine = std::move(sql::Instance::open({.threads = 2})).value();
+    source.begin_life();
     board = std::make_unique<CutBoard>();
     auto opened = Worker::open({.pipeline = pipeline,
                                 .sources = {{"orders", &source}},

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "flow/events.hpp"
+#include "flow/marks.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -70,8 +71,16 @@ Result<void> Worker::open_loops() {
     index_of[plan.table.name] = loop.tables.size();
     loop.parents.push_back(parent);
     loop.tables.push_back(TRY(open_table(std::move(plan), source)));
+    remember_marks(*loop.tables.back(), source.name, *loop.stream);
   }
   plans_.tables.clear();
+  for (auto& [name, loop] : by_source) {
+    for (auto& table : loop.tables) {
+      TRY(resume(*table, *loop.source));
+      TRY(table->rebuild_dedupe().context(
+          fmt::format("table '{}': reading its keys back", table->name())));
+    }
+  }
   for (const auto& path : TRY(list_manifests(replay_folder(parts_), parts_.tools.disk))) {
     auto replay = TRY(ReplaySource::open(path, parts_.tools.engine));
     const auto loop = by_source.find(replay->root_source());
@@ -112,8 +121,6 @@ Result<std::unique_ptr<TableFlow>> Worker::open_table(TablePlan plan,
                                   .spill = parts_.folder / "scratch" / ("dedupe-" + name)},
                        .clock = &parts_.tools.clock,
                        .telemetry = parts_.tools.telemetry});
-  TRY(resume(*flow, source));
-  TRY(flow->rebuild_dedupe().context(fmt::format("table '{}': reading its keys back", name)));
   parts_.board.add_table(name, *table);
   tables_.push_back(std::move(table));
   return flow;
@@ -140,7 +147,19 @@ Result<void> Worker::resume(TableFlow& table, const config::Source& source) {
                              "keeps its rows and reads the new source from its beginning",
                              table.name(), source.name, stream.incarnation())};
   }
-  if (!is_known) TRY(accept(table, stream, source.name));
+  std::vector<base::ShardId> anew;
+  for (int i = 0; i < stream.shard_count(); ++i) {
+    const base::ShardId shard(i);
+    const auto id = table.app_id(source.name, stream.incarnation(), i);
+    // Where a numbered source begins for a table must not move while the table has no commit.
+    const bool is_in_its_midst = stream.mark(shard, stream.oldest(shard)).has_value();
+    if (!is_known || (is_in_its_midst && !snapshot->transaction(id))) anew.push_back(shard);
+  }
+  if (!anew.empty()) TRY(note_beginning(table, stream, source.name, anew));
+  if (!is_known) {
+    events::source_accepted(parts_.tools.telemetry, table.name(), source.name,
+                            stream.incarnation());
+  }
   const auto events = noted_events(table.table());
   for (int shard = 0; shard < stream.shard_count(); ++shard) {
     const auto id = table.app_id(source.name, stream.incarnation(), shard);
@@ -153,19 +172,20 @@ Result<void> Worker::resume(TableFlow& table, const config::Source& source) {
 
 // That a source was accepted is remembered at once, by its first positions in the table: a restart
 // before its first rows are committed needs no second word.
-Result<void> Worker::accept(TableFlow& table, const source::Source& stream,
-                            const std::string& source) {
+Result<void> Worker::note_beginning(TableFlow& table, const source::Source& stream,
+                                    const std::string& source,
+                                    const std::vector<base::ShardId>& shards) {
   lake::Transaction change{.operation = "ACCEPT SOURCE"};
-  for (int shard = 0; shard < stream.shard_count(); ++shard) {
-    change.positions.push_back({table.app_id(source, stream.incarnation(), shard), std::nullopt,
-                                stream.oldest(base::ShardId(shard)).value()});
+  for (const auto shard : shards) {
+    change.positions.push_back({table.app_id(source, stream.incarnation(), shard.value()),
+                                std::nullopt, stream.oldest(shard).value()});
   }
+  change.notes = notes_of(stream, change.positions);
   const auto outcome = TRY(table.table().commit(change));
   if (const auto* conflict = std::get_if<lake::Conflict>(&outcome)) {
     return Error{Code::Denied, "another process writes to this table: " + conflict->detail,
                  table.table().root().string()};
   }
-  events::source_accepted(parts_.tools.telemetry, table.name(), source, stream.incarnation());
   return {};
 }
 

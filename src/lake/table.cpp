@@ -249,6 +249,9 @@ Result<Commit> Table::commit_of(const Transaction& transaction, const Snapshot& 
     CHECK(!position.expected || position.next >= *position.expected);
     commit.transactions.push_back({position.app_id, position.next, now});
   }
+  for (const auto& [app_id, number] : transaction.notes) {
+    commit.transactions.push_back({app_id, number, now});
+  }
   return commit;
 }
 

@@ -54,6 +54,8 @@ struct Transaction {
   std::vector<AddFile> adds;
   std::vector<RemoveFile> removes;
   std::vector<Position> positions;
+  /// Numbers that are set with the positions, whatever stood there: app id, number.
+  std::vector<std::pair<std::string, std::int64_t>> notes;
   /// Nobody else may have changed these partitions since `read_version`: what replaces a partition.
   std::vector<PartitionValues> replaced_partitions;
   base::TableVersion read_version{-1};  ///< what the change was computed from; -1: nothing was read

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -12,12 +14,17 @@
 
 namespace millrace::source {
 
+/// Where reading goes on in a stream whose own positions do not fit into an offset: numbers that
+/// the source alone understands, none of them negative. A commit carries them beside the position.
+using Mark = std::array<std::int64_t, 4>;
+
 /// A stream in, as a worker reads it. Every connector keeps this contract:
 /// - a position never means another record: a source that was deleted and made anew has another
 ///   `incarnation`;
 /// - `read` gives only what would survive a power cut, consecutively, and the same again when asked
 ///   again, as long as it is retained;
-/// - the source keeps no memory of who has read what: positions live in the tables.
+/// - the source keeps no memory of who has read what: positions live in the tables. A source that
+///   numbers its records itself gets them back from there, as marks.
 /// Threads: safe from any.
 class Source {
  public:
@@ -47,6 +54,19 @@ class Source {
   /// or a stop is asked for. True if there is something to read.
   virtual bool wait_beyond(std::span<const base::Offset> positions,
                            std::chrono::microseconds timeout, std::stop_token stop) = 0;
+
+  /// What a commit of `position`, which was read up to, must carry beside it; none: nothing.
+  virtual std::optional<Mark> mark(base::ShardId /*shard*/, base::Offset /*position*/) const {
+    return std::nullopt;
+  }
+  /// Hands in what a commit carried. Before the first `read`, in any order; also of shards that are
+  /// gone.
+  virtual void remember(base::ShardId /*shard*/, base::Offset /*position*/, const Mark& /*mark*/) {}
+  /// Whether `end` is known to be the shard's end at this time: false while the source cannot be
+  /// reached, or is behind.
+  virtual bool is_current(base::ShardId /*shard*/) const { return true; }
+  /// Why nothing can be read at the moment; empty: nothing is wrong.
+  virtual std::string trouble() const { return {}; }
 
   /// Tells that every reader has committed up to `positions`: what lies before may be dropped.
   virtual base::Result<void> release(std::span<const base::Offset> positions) = 0;

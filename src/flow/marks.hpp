@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "flow/table_flow.hpp"
+#include "source/source.hpp"
+
+namespace millrace::flow {
+
+/// What a commit carries beside a position: `<app id of the shard>/mark.0` and so on.
+/// docs/formats/lake.md, "Marks".
+using Notes = std::vector<std::pair<std::string, std::int64_t>>;
+
+/// The marks of the positions that a coming commit moves.
+Notes notes_of(const source::Source& stream, const std::vector<lake::Transaction::Position>& moved);
+
+/// Hands `stream` the marks that `table` has of its shards.
+void remember_marks(const TableFlow& table, const std::string& source, source::Source& stream);
+
+}  // namespace millrace::flow
