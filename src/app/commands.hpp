@@ -25,6 +25,7 @@ struct RunOptions {
   os::Path tls_certificate;  ///< with its key: TLS is spoken; both empty: it is not
   os::Path tls_key;
   bool accepts_new_source = false;
+  bool accepts_lost_records = false;
   os::Path aws_keys;  ///< keys that Kinesis requests must be signed with; empty: none
   std::string memory = "1GiB";
   base::LogFormat log_format = base::LogFormat::Text;

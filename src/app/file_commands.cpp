@@ -52,6 +52,8 @@ void add_run(CLI::App& app, Command& chosen) {
       ->type_name("FILE");
   command->add_flag("--accept-new-source", options->accepts_new_source,
                     "Read on though a source was deleted and made anew");
+  command->add_flag("--accept-lost-records", options->accepts_lost_records,
+                    "Read on behind records that a Kinesis stream no longer retains");
   command
       ->add_option("--memory", options->memory,
                    "About how much memory to use, divided among the parts")

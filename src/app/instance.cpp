@@ -19,7 +19,9 @@
 #include "os/process.hpp"
 #include "serve/api.hpp"
 #include "source/files_source.hpp"
+#include "source/kinesis_source.hpp"
 #include "source/log_source.hpp"
+#include "source/resting_source.hpp"
 
 namespace millrace::app {
 
@@ -100,6 +102,7 @@ struct Instance::Parts {
   Result<std::unique_ptr<sql::Instance>> open_engine(int threads, std::uint64_t memory,
                                                      const os::Path& spill);
   Result<void> open_sources();
+  Result<std::unique_ptr<source::Source>> open_kinesis(const config::Source& source);
   Result<void> open_worker();
   Result<void> open_jobs();
   Result<void> open_kinesis_api();
@@ -151,6 +154,8 @@ Result<void> Instance::Parts::open_sources() {
     if (std::holds_alternative<config::LogSource>(source.from)) {
       const auto stream = TRY(streams->add(options_of(source, options)));
       sources[source.name] = source::make_log_source(*stream);
+    } else if (std::holds_alternative<config::KinesisSource>(source.from)) {
+      sources[source.name] = TRY(open_kinesis(source));
     } else {
       sources[source.name] = TRY(
           source::open_files_source(source, options.data / "files" / source.name,
@@ -162,6 +167,21 @@ Result<void> Instance::Parts::open_sources() {
   if (!lookups->errors().empty()) return lookups->errors().front();
   lookups->start_refreshing();
   return {};
+}
+
+Result<std::unique_ptr<source::Source>> Instance::Parts::open_kinesis(
+    const config::Source& source) {
+  const auto state_folder = options.data / "kinesis" / source.name;
+  if (!options.reads_streams) {
+    if (auto resting = TRY(source::open_resting_source(world.disk, state_folder))) return resting;
+  }
+  auto* session = TRY(world.aws.session().context(fmt::format("source '{}'", source.name)));
+  return source::open_kinesis_source(
+      source,
+      {.state_folder = state_folder,
+       .buffer_bytes_max = options.memory.log_queue,
+       .accepts_lost_records = options.accepts_lost_records},
+      {session->client(), world.disk, world.clock, world.random, world.telemetry()});
 }
 
 Result<void> Instance::Parts::open_worker() {

@@ -41,7 +41,8 @@ class LocalCompanion final : public Companion {
 
   Result<void> start(config::Pipeline pipeline, const os::Path& data) {
     const auto memory = memory_plan(TRY(base::parse_bytes(RunOptions().memory)));
-    instance_ = TRY(Instance::open(std::move(pipeline), {.data = data, .memory = memory}, world_));
+    instance_ = TRY(Instance::open(
+        std::move(pipeline), {.data = data, .memory = memory, .reads_streams = false}, world_));
     instance_->start([this](const Error& error) {
       const std::lock_guard lock(mutex_);
       fatal_ = error;

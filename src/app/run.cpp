@@ -175,6 +175,7 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
                     .memory = *memory,
                     .unknown_source = options.accepts_new_source ? flow::UnknownSource::Accept
                                                                  : flow::UnknownSource::Stop,
+                    .accepts_lost_records = options.accepts_lost_records,
                     .aws_keys = std::move(aws_keys)},
        .server = std::move(*server)},
       [&](const Error& error) { ending.fail(error); }, world);

@@ -44,11 +44,12 @@ void draw_tables(const Json& answer, Screen& screen) {
                    {"state"}});
   for (const auto& item : items_of(answer, "tables")) {
     const auto halted = cell(item, "halted");
+    const auto error = cell(item, "error") ? cell(item, "error") : cell(item, "source_error");
     table.add({cell(item, "name"), cell(item, "version"), count_cell(item, "rows"),
                count_cell(item, "hot_rows").value_or(""), bytes_cell(item, "bytes"),
                count_cell(item, "files"), time_cell(item, "last_commit_at").value_or(""),
                count_cell(item, "lag_records").value_or(""),
-               halted ? "halted: " + *halted : cell(item, "error").value_or("")});
+               halted ? "halted: " + *halted : error.value_or("")});
   }
   screen.print(table.text(screen.paint(), screen.columns()));
 }

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "config/column_type.hpp"
 #include "config/cron.hpp"
 
@@ -58,10 +59,21 @@ struct FilesSource {
   bool header = true;  ///< CSV: the first line of each file names the columns
 };
 
+/// A Kinesis data stream, AWS's or of whatever endpoint the environment names.
+struct KinesisSource {
+  enum class Start : std::uint8_t { TrimHorizon, Latest, Time };
+  std::string stream;                ///< its name, or its ARN
+  std::string region;                ///< empty: the ARN's, or else the environment's
+  Start start = Start::TrimHorizon;  ///< where the first reading begins
+  base::Time start_at;               ///< of Start::Time
+  std::string fan_out;               ///< a consumer's name or ARN; empty: by polling
+  std::chrono::milliseconds poll_every{400};
+};
+
 struct Source {
   std::string name;
   Place place;
-  std::variant<LogSource, FilesSource> from;
+  std::variant<LogSource, FilesSource, KinesisSource> from;
   Format format = Format::Json;
   std::vector<Column> schema;
   UnknownFields unknown_fields = UnknownFields::Ignore;

@@ -28,6 +28,20 @@ std::string after_source(std::string_view text) {
                 std::string(text));
 }
 
+TEST(KinesisErrors, NameWhatAKinesisSourceMayHave) {
+  const std::string kinesis = "from: kinesis, schema: {a: varchar}, ";
+  EXPECT_EQ(source(kinesis + "stream: orders, start: latest, fan_out: f, region: eu-west-1"), "");
+  EXPECT_EQ(source(kinesis + "start: '2026-11-20T12:00:00Z', poll: 1s"), "");
+  EXPECT_NE(source(kinesis + "start: yesterday").find("trim_horizon, latest or a time"),
+            std::string::npos);
+  EXPECT_NE(source(kinesis + "shards: 2").find("'shards' is only for from: log"),
+            std::string::npos);
+  EXPECT_NE(source(kinesis + "stream: ''").find("stream: is empty"), std::string::npos);
+  EXPECT_NE(source(kinesis + "poll: 10ms").find("poll"), std::string::npos);
+  EXPECT_NE(source("from: log, schema: {a: varchar}, fan_out: x").find("only for from: kinesis"),
+            std::string::npos);
+}
+
 TEST(HeaderErrors, NameWhatAPlaceForTheLakeIs) {
   const std::string rest = "sources: {s: {from: log, schema: {a: varchar}}}\n";
   EXPECT_EQ(errors("lake: s3://bucket/shop/tables/\n" + rest), "");

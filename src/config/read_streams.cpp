@@ -137,6 +137,34 @@ FilesSource read_files(YamlFile& file, Section& section) {
       .header = section.boolean("header")};
 }
 
+KinesisSource read_kinesis(YamlFile& file, Section& section, const Source& source) {
+  using Start = KinesisSource::Start;
+  KinesisSource kinesis{.stream = section.has("stream") ? section.text("stream") : source.name,
+                        .region = section.has("region") ? section.text("region") : "",
+                        .fan_out = section.text("fan_out")};
+  kinesis.poll_every =
+      std::chrono::duration_cast<std::chrono::milliseconds>(section.duration("poll"));
+  if (section.has("stream") && kinesis.stream.empty()) {
+    file.fail(section.place_of("stream"), "stream: is empty");
+  }
+  const auto start = section.text("start");
+  if (start == "latest") {
+    kinesis.start = Start::Latest;
+  } else if (start != "trim_horizon") {
+    const auto time = base::parse_time(start);
+    if (time) {
+      kinesis.start = Start::Time;
+      kinesis.start_at = *time;
+    } else {
+      file.fail(section.place_of("start"),
+                fmt::format("start: trim_horizon, latest or a time like 2026-11-20T12:00:00Z is "
+                            "expected, not '{}'",
+                            base::printable(start)));
+    }
+  }
+  return kinesis;
+}
+
 void read_csv(YamlFile& file, Section& section, Source& source) {
   const auto delimiter = section.text("delimiter");
   const bool is_one = delimiter.size() == 1 &&
@@ -170,9 +198,9 @@ bool is_of_later_version(YamlFile& file, const Entry& entry) {
     const bool is_from = pair.first.IsScalar() && pair.first.Scalar() == "from";
     if (!is_from || !pair.second.IsScalar()) continue;
     const auto& from = pair.second.Scalar();
-    if (from != "kinesis" && from != "kafka") continue;
-    file.fail(pair.second, fmt::format("from: {} is not available in this version; log and files "
-                                       "are",
+    if (from != "kafka") continue;
+    file.fail(pair.second, fmt::format("from: {} is not available in this version; log, files and "
+                                       "kinesis are",
                                        from));
     return true;
   }
@@ -203,11 +231,17 @@ Source read_source(YamlFile& file, const Entry& entry) {
                 "unknown_fields: keep is only for format: json");
     }
   }
-  if (section.word("from") == "files") {
-    refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
+  const auto from = section.word("from");
+  if (from != "log") refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
+  if (from != "files") refuse(file, section, {"path", "header"}, "from: files");
+  if (from != "kinesis") {
+    refuse(file, section, {"stream", "region", "start", "fan_out", "poll"}, "from: kinesis");
+  }
+  if (from == "files") {
     source.from = read_files(file, section);
+  } else if (from == "kinesis") {
+    source.from = read_kinesis(file, section, source);
   } else {
-    refuse(file, section, {"path", "header"}, "from: files");
     source.from = read_log(file, section, source);
   }
   if (!is_schema_known) source.schema.clear();

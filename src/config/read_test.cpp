@@ -304,6 +304,30 @@ TEST_F(ReadPipeline, RefusesKeysThatStandTwice) {
             "3:43 there are two columns 'A'\n");
 }
 
+TEST_F(ReadPipeline, ReadsAKinesisSource) {
+  const auto pipeline = good(R"(
+pipeline: p
+sources:
+  plain: {from: kinesis, schema: {a: varchar}}
+  full:
+    from: kinesis
+    stream: arn:aws:kinesis:eu-west-1:123456789012:stream/orders
+    region: eu-west-1
+    start: 2026-11-20T12:00:00Z
+    fan_out: millrace
+    poll: 1s
+    schema: {a: varchar}
+)");
+  const auto& plain = std::get<KinesisSource>(pipeline.source("plain")->from);
+  EXPECT_EQ(plain.stream, "plain");
+  EXPECT_EQ(plain.start, KinesisSource::Start::TrimHorizon);
+  EXPECT_EQ(plain.poll_every, std::chrono::milliseconds(400));
+  const auto& full = std::get<KinesisSource>(pipeline.source("full")->from);
+  EXPECT_EQ(full.stream, "arn:aws:kinesis:eu-west-1:123456789012:stream/orders");
+  EXPECT_EQ(full.start_at, base::parse_time("2026-11-20T12:00:00Z").value());
+  EXPECT_EQ(full.fan_out, "millrace");
+}
+
 TEST_F(ReadPipeline, RefusesOneNameForTwoThings) {
   EXPECT_EQ(errors_of("tables: {s: {from: s, sql: SELECT 1}}\njobs: {c: {sql: SELECT 1}}\n"
                       "reports: {s: {sql: SELECT 1}}\n"),

@@ -33,8 +33,10 @@ std::vector<SectionRule> source_rules() {
   return {
       {"source",
        "A stream in.",
-       {{"from", Words, "log|files", true, "",
-         "`log`: the embedded stream, written over HTTP. `files`: the files of a folder."},
+       {{"from", Words, "log|files|kinesis", true, "",
+         "`log`: the embedded stream, written over HTTP. `files`: the files of a folder. "
+         "`kinesis`: "
+         "a Kinesis data stream."},
         {"shards", Integer, "1..256", false, "1",
          "log: how many parts the stream is split into. Another number reshards the stream at the "
          "next start."},
@@ -44,6 +46,18 @@ std::vector<SectionRule> source_rules() {
          "log: how long records are kept after every table has them."},
         {"path", Text, "", false, "",
          "files: a glob, relative to this file; `.gz` and `.zst` are unpacked."},
+        {"stream", Text, "", false, "the source's name", "kinesis: the stream's name, or its ARN."},
+        {"region", Text, "", false, "the ARN's, or the environment's",
+         "kinesis: the stream's AWS region."},
+        {"start", Text, "", false, "trim_horizon",
+         "kinesis: where the first reading begins: `trim_horizon`, the oldest record there is; "
+         "`latest`, records that come from then on; or a time like `2026-11-20T12:00:00Z`."},
+        {"fan_out", Text, "", false, "",
+         "kinesis: read by enhanced fan-out, as the consumer of this name (made if there is none) "
+         "or "
+         "ARN."},
+        {"poll", Duration, "200ms..1m", false, "400ms",
+         "kinesis: how often a shard is asked for records, unless by fan-out."},
         {"format", Words, "json|csv", false, "json", "How a record is written."},
         {"schema", Columns, "", true, "", "The columns, `name: type`."},
         {"unknown_fields", Words, "ignore|reject|keep", false, "ignore",

@@ -157,9 +157,11 @@ Result<std::shared_ptr<Ingest::Target>> Ingest::target_of(const http::Request& r
   const auto found = targets_.find(name);
   if (found != targets_.end()) return found->second;
   const auto* source = pipeline_.source(name);
-  if (source && std::holds_alternative<config::FilesSource>(source->from)) {
+  if (source) {
+    const bool is_files = std::holds_alternative<config::FilesSource>(source->from);
     return Error{Code::Invalid,
-                 fmt::format("the source '{}' reads files; records cannot be sent to it", name)};
+                 fmt::format("the source '{}' reads {}; records cannot be sent to it", name,
+                             is_files ? "files" : "a Kinesis data stream")};
   }
   std::vector<std::string> names;
   for (const auto& [known, target] : targets_) names.push_back(known);

@@ -70,6 +70,7 @@ Json table_json(const std::string& name, const lake::Snapshot& snapshot,
   table["positions"] = positions_json(*status);
   table["halted"] = text_or_null(status->halted);
   table["error"] = text_or_null(status->error);
+  table["source_error"] = text_or_null(status->source_error);
   return table;
 }
 

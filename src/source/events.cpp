@@ -26,11 +26,12 @@ void file_finished(base::Telemetry telemetry, const std::string& source, const s
 void records_read(base::Telemetry telemetry, const std::string& source, std::uint64_t records,
                   std::uint64_t bytes) {
   telemetry.metrics
-      .counter("millrace_source_records_total", "Records read from files.", {{"source", source}})
+      .counter("millrace_source_records_total", "Records read from files or Kinesis.",
+               {{"source", source}})
       .add(static_cast<double>(records));
   telemetry.metrics
-      .counter("millrace_source_bytes_total", "Bytes of records read from files, unpacked.",
-               {{"source", source}})
+      .counter("millrace_source_bytes_total",
+               "Bytes of records read from files (unpacked) or Kinesis.", {{"source", source}})
       .add(static_cast<double>(bytes));
 }
 
@@ -51,6 +52,56 @@ void file_grew_too_late(base::Telemetry telemetry, const std::string& source,
        {"reason",
         "a later file was begun already, so the new part is not read; put it into a file "
         "of its own"}});
+}
+
+void records_fetched(base::Telemetry telemetry, const std::string& source, std::int64_t records,
+                     std::uint64_t bytes) {
+  if (records <= 0) return;
+  records_read(telemetry, source, static_cast<std::uint64_t>(records), bytes);
+}
+
+void behind(base::Telemetry telemetry, const std::string& source, std::int64_t shard,
+            std::chrono::milliseconds behind) {
+  telemetry.metrics
+      .gauge("millrace_source_behind_seconds", "How far behind a shard's newest record reading is.",
+             {{"source", source}, {"shard", std::to_string(shard)}})
+      .set(static_cast<double>(behind.count()) / 1000);
+}
+
+void fetch_failed(base::Telemetry telemetry, const std::string& source, bool is_throttled,
+                  bool is_first, const base::Error& error) {
+  telemetry.metrics
+      .counter("millrace_source_failures_total", "Times that a source could not be asked.",
+               {{"source", source}, {"reason", is_throttled ? "throttled" : "failed"}})
+      .add();
+  if (!is_first) return;
+  telemetry.log.write(is_throttled ? Level::Info : Level::Warn, "source.fetch_failed",
+                      {{"source", source}, {"error", error.text()}});
+}
+
+void shard_ended(base::Telemetry telemetry, const std::string& source, const std::string& shard,
+                 std::int64_t position) {
+  telemetry.log.write(Level::Info, "source.shard_ended",
+                      {{"source", source}, {"shard", shard}, {"position", position}});
+}
+
+void records_lost(base::Telemetry telemetry, const std::string& source, const std::string& shard,
+                  std::int64_t position) {
+  telemetry.metrics
+      .counter("millrace_source_losses_total",
+               "Times that reading went on behind records that were no longer retained.",
+               {{"source", source}})
+      .add();
+  telemetry.log.write(Level::Error, "source.records_lost",
+                      {{"source", source}, {"shard", shard}, {"position", position}});
+}
+
+void state_lost(base::Telemetry telemetry, const std::string& source) {
+  telemetry.log.write(Level::Warn, "source.state_lost",
+                      {{"source", source},
+                       {"reason",
+                        "tables have read it before, but its folder in the data folder is gone: a "
+                        "table without a position begins where the others stand"}});
 }
 
 }  // namespace millrace::source::events

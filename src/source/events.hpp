@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
+#include "base/result.hpp"
 #include "base/telemetry.hpp"
 
 namespace millrace::source::events {
@@ -17,5 +19,22 @@ void records_read(base::Telemetry telemetry, const std::string& source, std::uin
 void look_failed(base::Telemetry telemetry, const std::string& source, const std::string& error);
 void file_grew_too_late(base::Telemetry telemetry, const std::string& source,
                         const std::string& file);
+
+/// Of Kinesis: a page was taken.
+void records_fetched(base::Telemetry telemetry, const std::string& source, std::int64_t records,
+                     std::uint64_t bytes);
+/// How much older than now the newest record is that was fetched of a shard.
+void behind(base::Telemetry telemetry, const std::string& source, std::int64_t shard,
+            std::chrono::milliseconds behind);
+/// `is_first`: it went well before; only then there is a log line.
+void fetch_failed(base::Telemetry telemetry, const std::string& source, bool is_throttled,
+                  bool is_first, const base::Error& error);
+void shard_ended(base::Telemetry telemetry, const std::string& source, const std::string& shard,
+                 std::int64_t position);
+/// The operator wanted reading to go on behind records that are no longer retained.
+void records_lost(base::Telemetry telemetry, const std::string& source, const std::string& shard,
+                  std::int64_t position);
+/// Tables know the source, its state folder does not.
+void state_lost(base::Telemetry telemetry, const std::string& source);
 
 }  // namespace millrace::source::events
