@@ -3,7 +3,8 @@
 
     run.py [MEASUREMENT..] [--rounds N] [--orders N] [--report-orders N] [--seconds N] [--threads N] [--keep]
 
-Without a name all are run: bulk, ingest, latency, restart, idle, kinesis, s3, report. Each checks its answers before it tells a number.
+Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report. Each checks its answers before it tells a
+number.
 """
 import argparse
 import json
@@ -16,6 +17,7 @@ import statistics
 import sys
 import time
 
+import alerts as alert_times
 import aws
 import process
 from pipelines import FOLDER, bulk_ours, check_bulk, check_totals, fresh, make_lookups, orders, write_pipeline
@@ -129,6 +131,22 @@ def latency(options, table):
         millrace.finish()
 
 
+def alerts(options, table):
+    folder = fresh("alerts")
+    make_lookups(folder)
+    write_pipeline(folder, every="10s")
+    with alert_times.Receiver() as receiver:
+        alert = alert_times.ALERT.replace("URL", receiver.url)
+        path = folder / "pipeline.yaml"
+        path.write_text(path.read_text().replace("reports:\n", f"{alert}reports:\n", 1))
+        with Measured(folder).start() as millrace:
+            alert_times.measure(millrace, receiver, rate=1000, seconds=5)
+            found = alert_times.measure(millrace, receiver, rate=1000, seconds=options.seconds)
+            millrace.finish()
+    table.add("acknowledged to at the webhook, 1,000/s, one in 20 alerts", f"p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms, "
+              f"max {found['max']:.1f} ms of {found['count']:,} alerts", "p99 50 ms", found["p99"] < 50)
+
+
 def restart(options, table):
     folder = fresh("restart")
     make_lookups(folder)
@@ -189,8 +207,8 @@ def report(options, table):
         millrace.finish()
 
 
-MEASUREMENTS = {"bulk": bulk, "ingest": ingest, "latency": latency, "restart": restart, "idle": idle, "kinesis": aws.kinesis,
-                "s3": aws.s3, "report": report}
+MEASUREMENTS = {"bulk": bulk, "ingest": ingest, "latency": latency, "alerts": alerts, "restart": restart, "idle": idle,
+                "kinesis": aws.kinesis, "s3": aws.s3, "report": report}
 
 
 def main():
@@ -201,7 +219,7 @@ def main():
     parser.add_argument("--orders", type=int, default=2_000_000, help="of bulk")
     parser.add_argument("--report-orders", type=int, default=50_000_000)
     parser.add_argument("--tail-bytes", type=int, default=1_000_000_000, help="of restart: the log that is not committed")
-    parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency and idle")
+    parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency, alerts and idle")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of DuckDB in bulk")
     parser.add_argument("--keep", action="store_true", help="leaves its files in build/bench_data")
     options = parser.parse_args()

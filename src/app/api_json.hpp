@@ -33,6 +33,9 @@ Cell time_cell(const nlohmann::ordered_json& object, const char* key);
 /// Milliseconds as a span: `1.24 s`.
 Cell ms_cell(const nlohmann::ordered_json& object, const char* key);
 
+/// The deliveries of an answer of `/v1/alerts`, as a table; nothing if there are none.
+void print_deliveries(const nlohmann::ordered_json& answer, Screen& screen);
+
 std::string grouped(std::int64_t number);
 
 /// What a command does with its companion and the answer; the exit code.

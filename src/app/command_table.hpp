@@ -17,7 +17,7 @@ namespace millrace::app {
 void add_file_commands(CLI::App& app, Command& chosen);
 /// generate, evaluate.
 void add_verify_commands(CLI::App& app, Command& chosen);
-/// query, report, job, rejects, table, status.
+/// query, report, job, rejects, alerts, table, status.
 void add_companions(CLI::App& app, Command& chosen);
 
 /// `--output table|csv|json`.

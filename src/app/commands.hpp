@@ -117,6 +117,19 @@ Exit list_rejects(const RejectsOptions& options, Screen& screen);
 Exit show_rejects(const RejectsOptions& options, Screen& screen);
 Exit replay_rejects(const RejectsOptions& options, Screen& screen);
 
+struct AlertsCommandOptions {
+  DataOptions data;
+  std::string alert;
+  std::string target;
+  std::string outcome;
+  std::string since;
+  std::vector<std::string> ids;
+  std::uint64_t limit = 20;
+};
+Exit list_alerts(const AlertsCommandOptions& options, Screen& screen);
+Exit show_alerts(const AlertsCommandOptions& options, Screen& screen);
+Exit retry_alerts(const AlertsCommandOptions& options, Screen& screen);
+
 struct TableOptions {
   DataOptions data;
   std::string table;

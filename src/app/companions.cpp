@@ -155,6 +155,43 @@ void add_rejects(CLI::App& app, Command& chosen) {
        }});
 }
 
+void add_alerts(CLI::App& app, Command& chosen) {
+  auto& group = add_group(app, "alerts", "Messages about rows, and what became of them");
+  const auto add_alert = [](CLI::App& command, AlertsCommandOptions& options) {
+    command.add_option("--alert", options.alert, "Of this alert alone")->type_name("NAME");
+  };
+  add_companion<AlertsCommandOptions>(
+      group, chosen,
+      {"list", "How the deliveries are, and the newest alerts", list_alerts,
+       [add_alert](CLI::App& command, AlertsCommandOptions& options) {
+         add_alert(command, options);
+         command.add_option("--target", options.target, "Of this target alone")
+             ->type_name("webhook|sns|sqs|kinesis|log");
+         command.add_option("--outcome", options.outcome, "That ended so")
+             ->type_name("sent|dead|suppressed");
+         command.add_option("--since", options.since, "That ended at this time or later")
+             ->type_name("TIME");
+         add_limit(command, options.limit);
+       }});
+  add_companion<AlertsCommandOptions>(
+      group, chosen,
+      {"show", "All about some alerts", show_alerts,
+       [](CLI::App& command, AlertsCommandOptions& options) {
+         command.add_option("ID", options.ids, "As `list` shows it")->required()->type_name("");
+       }});
+  add_companion<AlertsCommandOptions>(
+      group, chosen,
+      {"retry", "Send dead alerts once more", retry_alerts,
+       [add_alert](CLI::App& command, AlertsCommandOptions& options) {
+         command.add_option("ID", options.ids, "These alone")->type_name("");
+         add_alert(command, options);
+         options.limit = 100;
+         command.add_option("--limit", options.limit, "How many at most, oldest first")
+             ->capture_default_str()
+             ->type_name("N");
+       }});
+}
+
 void add_tables(CLI::App& app, Command& chosen) {
   auto& group = add_group(app, "table", "The tables, and their upkeep");
   const auto add_table = [](CLI::App& command, TableOptions& options) {
@@ -196,6 +233,7 @@ void add_companions(CLI::App& app, Command& chosen) {
   add_tail(app, chosen);
   add_jobs(app, chosen);
   add_rejects(app, chosen);
+  add_alerts(app, chosen);
   add_tables(app, chosen);
   add_companion<DataOptions>(app, chosen,
                              {"status", "How the running instance is", show_status, {}});

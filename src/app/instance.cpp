@@ -6,12 +6,14 @@
 #include <map>
 #include <mutex>
 
+#include "app/alert_sinks.hpp"
 #include "app/lake_place.hpp"
 #include "app/lookups.hpp"
 #include "app/metrics_exports.hpp"
 #include "app/s3_lake.hpp"
 #include "base/text.hpp"
 #include "batch/jobs.hpp"
+#include "flow/alerts.hpp"
 #include "flow/cut_board.hpp"
 #include "flow/query.hpp"
 #include "kinesis/service.hpp"
@@ -80,6 +82,7 @@ struct Instance::Parts {
   flow::CutBoard board;
   std::unique_ptr<flow::Worker> worker;
   std::unique_ptr<flow::QueryEngine> queries;
+  std::unique_ptr<flow::Alerts> alerts;
   std::unique_ptr<WorkerState> worker_state;
   std::unique_ptr<batch::Jobs> jobs;
   std::unique_ptr<kinesis::Service> kinesis_api;
@@ -88,6 +91,7 @@ struct Instance::Parts {
 
   std::mutex mutex;
   std::string failure;  // Guarded by mutex. Why it cannot go on; empty: it can.
+  std::function<void(const base::Error&)> on_fatal;
 
   lake::Tools lake_tools(sql::Instance& engine) {
     lake::Tools tools{world.disk, engine, world.clock, world.random, world.telemetry()};
@@ -104,6 +108,7 @@ struct Instance::Parts {
   Result<void> open_sources();
   Result<std::unique_ptr<source::Source>> open_kinesis(const config::Source& source);
   Result<void> open_worker();
+  Result<void> open_alerts();
   Result<void> open_jobs();
   Result<void> open_kinesis_api();
   Result<void> open_api();
@@ -209,6 +214,21 @@ Result<void> Instance::Parts::open_worker() {
   return {};
 }
 
+Result<void> Instance::Parts::open_alerts() {
+  flow::AlertsParts parts{.pipeline = pipeline,
+                          .plans = worker->plans(),
+                          .incarnations = {},
+                          .tools = lake_tools(*worker_engine),
+                          .board = board,
+                          .folder = options.data,
+                          .make_sink = [this](const auto& alert, const auto& target) {
+                            return open_alert_sink(alert, target, world);
+                          }};
+  for (const auto& [name, source] : sources) parts.incarnations[name] = source->incarnation();
+  alerts = TRY(flow::Alerts::open(std::move(parts)));
+  return {};
+}
+
 Result<void> Instance::Parts::open_jobs() {
   jobs = TRY(batch::Jobs::open({.pipeline = pipeline,
                                 .tools = lake_tools(*job_engine),
@@ -233,19 +253,22 @@ Result<void> Instance::Parts::open_kinesis_api() {
 }
 
 Result<void> Instance::Parts::open_api() {
-  serve::ApiParts parts{.pipeline = pipeline,
-                        .streams = {},
-                        .all_streams = streams.get(),
-                        .queries = *queries,
-                        .board = board,
-                        .table_status = [this] { return worker->status(); },
-                        .replay = [this](const auto& request) { return worker->replay(request); },
-                        .jobs = *jobs,
-                        .lookups = [this] { return lookup_status(); },
-                        .unready = [this] { return unready(); },
-                        .kinesis = [this](const auto& exchange) { kinesis_api->handle(exchange); },
-                        .clock = world.clock,
-                        .telemetry = world.telemetry()};
+  serve::ApiParts parts{
+      .pipeline = pipeline,
+      .streams = {},
+      .all_streams = streams.get(),
+      .queries = *queries,
+      .board = board,
+      .table_status = [this] { return worker->status(); },
+      .replay = [this](const auto& request) { return worker->replay(request); },
+      .jobs = *jobs,
+      .alert_status = [this] { return alerts->status(); },
+      .retry_alerts = [this](const auto& chosen) { return alerts->retry(chosen); },
+      .lookups = [this] { return lookup_status(); },
+      .unready = [this] { return unready(); },
+      .kinesis = [this](const auto& exchange) { kinesis_api->handle(exchange); },
+      .clock = world.clock,
+      .telemetry = world.telemetry()};
   for (const auto& source : pipeline.sources) {
     if (!std::holds_alternative<config::LogSource>(source.from)) continue;
     parts.streams[source.name] = streams->find(source.name).get();
@@ -294,6 +317,7 @@ Result<std::unique_ptr<Instance>> Instance::open(config::Pipeline pipeline, Inst
   TRY(parts->open_engines());
   TRY(parts->open_sources());
   TRY(parts->open_worker());
+  TRY(parts->open_alerts());
   TRY(parts->keep_reading_s3());
   TRY(parts->open_jobs());
   TRY(parts->open_kinesis_api());
@@ -302,16 +326,18 @@ Result<std::unique_ptr<Instance>> Instance::open(config::Pipeline pipeline, Inst
 }
 
 void Instance::start(std::function<void(const base::Error&)> on_fatal) {
-  parts_->worker->start([parts = parts_.get(), on_fatal](const base::Error& error) {
+  parts_->on_fatal = [parts = parts_.get(), on_fatal](const base::Error& error) {
     {
       const std::lock_guard lock(parts->mutex);
       parts->failure = error.text();
     }
     on_fatal(error);
-  });
+  };
+  parts_->worker->start(parts_->on_fatal);
 }
 
 void Instance::start_schedule() {
+  parts_->alerts->start(parts_->on_fatal);
   parts_->jobs->start();
 }
 
@@ -340,9 +366,10 @@ void Instance::end_subscriptions() {
 Result<void> Instance::stop() {
   parts_->jobs->stop();
   const auto stopped = parts_->worker->stop(flow::Worker::Commit::Yes);
+  const auto told = parts_->alerts->stop();
   parts_->streams->close();
   parts_->exports.reset();
-  return stopped;
+  return stopped ? told : stopped;
 }
 
 }  // namespace millrace::app

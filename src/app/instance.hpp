@@ -40,7 +40,7 @@ class Instance {
 
   /// Begins to read. `on_fatal` is called once, from any thread, if it cannot go on.
   void start(std::function<void(const base::Error&)> on_fatal);
-  /// Begins to run jobs when they are due.
+  /// Begins to run jobs when they are due, and to send alerts. After `start`.
   void start_schedule();
   /// Begins to send metrics where the file says.
   /// Errors  those of `MetricsExports::start`.

@@ -7,6 +7,7 @@
 #include "batch/plan.hpp"
 #include "batch/reports.hpp"
 #include "config/read.hpp"
+#include "flow/alert_plan.hpp"
 #include "flow/check.hpp"
 
 namespace millrace::app {
@@ -31,6 +32,7 @@ std::vector<Error> check(const config::Pipeline& pipeline, config::Gaps gaps) {
   auto errors = lookups.errors();
   auto plans = flow::plan_tables(pipeline, lookups.by_name(), **engine);
   std::ranges::copy(plans.errors, std::back_inserter(errors));
+  std::ranges::copy(flow::check_alerts(pipeline, plans, **engine), std::back_inserter(errors));
   for (const auto& table : pipeline.tables) {
     if (!plans.columns.contains(table.name)) gaps.names.push_back(table.name);
   }

@@ -69,6 +69,9 @@ Result<Exit> show(Companion& companion, Output output, Screen& screen) {
     const auto body = TRY(companion.send(get(fmt::format("/v1/{}", what))));
     all[what] = items_of(TRY(parse_answer(body)), what);
   }
+  // Not an instance of an older version.
+  const auto alerts = companion.send(get("/v1/alerts", {{"limit", "0"}}));
+  if (alerts) all["deliveries"] = items_of(TRY(parse_answer(*alerts)), "deliveries");
   if (output == Output::Json) {
     screen.line(all.dump(2, ' ', false, Json::error_handler_t::replace));
   } else {
@@ -80,6 +83,7 @@ Result<Exit> show(Companion& companion, Output output, Screen& screen) {
     print_streams(all, screen);
     print_tables(all, screen);
     print_lookups(all, screen);
+    print_deliveries(all, screen);
   }
   return ready ? Exit::Fine : Exit::Failed;
 }

@@ -9,6 +9,7 @@
 #include "batch/job_sql.hpp"
 #include "batch/run_row.hpp"
 #include "config/time_zone.hpp"
+#include "flow/alert_history.hpp"
 #include "flow/reject.hpp"
 #include "flow/table_plan.hpp"
 
@@ -216,6 +217,7 @@ std::vector<Error> check_reports(const config::Pipeline& pipeline, const TableSc
   std::vector<Error> errors;
   auto known = tables;
   known.emplace("_rejects", flow::reject_columns());
+  if (!pipeline.alerts.empty()) known.emplace(flow::kAlertsTable, flow::alert_columns());
   known.emplace("_runs", run_columns());
   for (const auto& [name, schema] : known) {
     if (auto shown = show_columns(*connection, name, schema); !shown) {

@@ -121,7 +121,8 @@ void check_tests(YamlFile& file, const Pipeline& pipeline) {
     }
     for (const auto& expected : test.expect) {
       const auto& table = expected.table;
-      if (table.empty() || table == "_rejects" || pipeline.table(table)) continue;
+      const bool is_own = table == "_rejects" || (table == "_alerts" && !pipeline.alerts.empty());
+      if (table.empty() || is_own || pipeline.table(table)) continue;
       file.fail(expected.place,
                 fmt::format("expect: there is no table '{}'{}", base::printable(table),
                             base::did_you_mean(table, names_of(pipeline.tables))));
@@ -144,6 +145,18 @@ void check_job(YamlFile& file, const Pipeline& pipeline, const Job& job) {
   }
 }
 
+void check_alert(YamlFile& file, const Pipeline& pipeline, const Alert& alert) {
+  if (pipeline.table(alert.from) || alert.from_place.line == 0) return;
+  const bool is_source = pipeline.source(alert.from) != nullptr;
+  file.fail(
+      alert.from_place,
+      fmt::format("from: {}{}",
+                  is_source ? fmt::format("'{}' is a source; an alert reads a table",
+                                          base::printable(alert.from))
+                            : fmt::format("there is no table '{}'", base::printable(alert.from)),
+                  base::did_you_mean(alert.from, names_of(pipeline.tables))));
+}
+
 }  // namespace
 
 void check_references(YamlFile& file, Pipeline& pipeline) {
@@ -155,6 +168,7 @@ void check_references(YamlFile& file, Pipeline& pipeline) {
   for (auto& table : pipeline.tables) check_table(file, pipeline, table);
   sort_tables(file, pipeline);
   for (const auto& job : pipeline.jobs) check_job(file, pipeline, job);
+  for (const auto& alert : pipeline.alerts) check_alert(file, pipeline, alert);
   check_tests(file, pipeline);
 }
 

@@ -85,6 +85,8 @@ Json schema_of(const KeyRule& rule) {
     }
     case Object:
       return reference();
+    case TextOrObject:
+      return any_of({{"type", "string"}}, reference());
     case MapOf:
       return named(map_of(reference()));
     case ListOf:

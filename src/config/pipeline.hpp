@@ -179,6 +179,57 @@ struct Report {
   std::optional<Chart> chart;
 };
 
+/// Where an alert's messages are posted.
+struct WebhookTarget {
+  std::string url;
+  std::vector<std::string> secrets;  ///< each signs every message; the first is the newest
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::chrono::microseconds timeout{0};
+  int connections = 1;
+};
+struct SnsTarget {
+  std::string topic;  ///< its ARN
+};
+struct SqsTarget {
+  std::string queue;  ///< its URL
+};
+struct KinesisTarget {
+  std::string stream;  ///< its name or ARN
+};
+struct LogTarget {
+  std::string level;  ///< `info`, `warn`, `error`
+};
+
+struct AlertTarget {
+  std::string name;  ///< what it is: `webhook`, `sns`, `sqs`, `kinesis`, `log`
+  Place place;
+  std::variant<WebhookTarget, SnsTarget, SqsTarget, KinesisTarget, LogTarget> to;
+};
+
+/// At most `count` in each span `per` of the calendar.
+struct Rate {
+  std::int64_t count = 0;
+  std::chrono::microseconds per{0};
+};
+
+/// Messages about rows of a table. An empty SQL text is one that was left out.
+struct Alert {
+  std::string name;
+  Place place;
+  std::string from;
+  SqlText when;                        ///< empty: every row
+  SqlText select;                      ///< empty: all columns
+  SqlText group_by;                    ///< empty: all rows are one group
+  std::chrono::microseconds wait{0};   ///< how long rows are gathered; 0: each goes alone
+  std::chrono::microseconds every{0};  ///< between two messages of a group; 0: no limit
+  std::optional<Rate> at_most;
+  std::chrono::microseconds retry_for{0};
+  bool is_bare = false;  ///< the body is the row's own object
+  std::vector<AlertTarget> targets;
+  std::optional<AlertTarget> dead_letter;
+  Place from_place = {};  ///< no line: what it names was reported already
+};
+
 /// One of the file's own tests. `given` are raw records per source, in order; `rows` are the
 /// expected rows of `sql` (whose FROM, if left out, is the table), as texts; none is NULL.
 struct PipelineTest {
@@ -229,6 +280,7 @@ struct Pipeline {
   std::vector<Table> tables;  ///< a table comes after the one that it reads
   std::vector<Job> jobs;  ///< a job comes after the jobs whose tables it reads, once SQL is known
   std::vector<Report> reports;
+  std::vector<Alert> alerts;
   std::vector<PipelineTest> tests;
   MetricsTargets metrics;
 
@@ -237,6 +289,7 @@ struct Pipeline {
   const Table* table(std::string_view name_) const;
   const Job* job(std::string_view name_) const;
   const Report* report(std::string_view name_) const;
+  const Alert* alert(std::string_view name_) const;
   /// The source at the head of the chain of tables that `table` reads from.
   const Source& root_source(const Table& table) const;
 };

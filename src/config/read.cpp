@@ -99,6 +99,7 @@ Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem
   pipeline.tables = read_map(file, section, "tables", read_table, gaps);
   pipeline.jobs = read_map(file, section, "jobs", read_job, gaps);
   pipeline.reports = read_map(file, section, "reports", read_report, gaps);
+  pipeline.alerts = read_map(file, section, "alerts", read_alert, gaps);
   if (section.has("tests") && !section.entry("tests").value.IsSequence()) {
     file.fail(section.place_of("tests"), "tests: a list is expected, `- name: …`");
   } else if (section.has("tests")) {
@@ -219,6 +220,9 @@ const Job* Pipeline::job(std::string_view name_) const {
 }
 const Report* Pipeline::report(std::string_view name_) const {
   return find(reports, name_);
+}
+const Alert* Pipeline::alert(std::string_view name_) const {
+  return find(alerts, name_);
 }
 
 const Source& Pipeline::root_source(const Table& table_) const {

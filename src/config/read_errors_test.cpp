@@ -296,5 +296,64 @@ TEST(SoundParts, MayLackSomeWhoseNamesCouldNotBeRead) {
   EXPECT_TRUE(std::get<Problems>(parsed).gaps.has_unnamed);
 }
 
+/// The errors of an alert with these keys, on its line, after a table t.
+std::string alert(std::string_view text) {
+  return after_source("tables: {t: {from: s, sql: SELECT a FROM s}}\nalerts:\n  f: {" +
+                      std::string(text) + "}\n");
+}
+
+TEST(AlertErrors, NameTheMend) {
+  EXPECT_EQ(alert("from: t, send: {log: warn}"), "");
+  EXPECT_EQ(alert("from: t, send: {log: warn, webhook: ''}"), "");
+  EXPECT_EQ(alert("from: u, send: {log: warn}"), "5:13 from: there is no table 'u'\n");
+  EXPECT_EQ(alert("from: s, send: {log: warn}"),
+            "5:13 from: 's' is a source; an alert reads a table\n");
+  EXPECT_EQ(alert("from: t"),
+            "5:6 the key 'send' is missing: Where messages go, each kind once.\n");
+  EXPECT_EQ(alert("from: t, send: {webhook: ''}"),
+            "5:22 send: nowhere to; name a webhook, sns, sqs, kinesis or log\n");
+  EXPECT_EQ(alert("from: t, send: {log: loud}"),
+            "5:28 log: 'loud' is not one of info, warn, error\n");
+  EXPECT_EQ(alert("from: t, send: {sqs: queue}"),
+            "5:28 sqs: 'queue' is not the URL of a queue, like "
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/frauds\n");
+  EXPECT_EQ(alert("from: t, send: {sns: 'arn:aws:sqs:eu-central-1:1:q'}"),
+            "5:28 sns: 'arn:aws:sqs:eu-central-1:1:q' is not the ARN of a topic, like "
+            "arn:aws:sns:eu-central-1:123456789012:frauds\n");
+  EXPECT_EQ(alert("from: t, send: {log: warn}, at_most: 100"),
+            "5:44 at_most: '100' is no rate; `100/m` is expected, with s, m, h or d\n");
+  EXPECT_EQ(alert("from: t, send: {log: warn}, at_most: 5/h"), "");
+  EXPECT_EQ(alert("from: t, send: {log: warn}, body: row, wait: 5s"),
+            "5:41 body: `row` holds one row; `wait` gathers several\n");
+  EXPECT_EQ(alert("from: t, send: {log: warn}, dead_letter: {log: warn, kinesis: k}"),
+            "5:48 dead_letter: one place is expected\n");
+}
+
+TEST(AlertErrors, KeepWebhooksFromBadPlacesAndSecretsOutOfTheFile) {
+  const auto webhook = [](std::string_view url) {
+    return alert("from: t, send: {webhook: '" + std::string(url) + "'}");
+  };
+  EXPECT_EQ(webhook("https://host:8443/path?a=b"), "");
+  EXPECT_EQ(webhook("ftp://host/"),
+            "5:32 webhook: 'ftp://host/' is no URL; `https://host/path` is expected\n");
+  EXPECT_EQ(webhook("http:///a"), "5:32 webhook: 'http:///a' has no host\n");
+  for (const auto* place : {"http://169.254.169.254/latest", "http://[fd00:ec2::254]/"}) {
+    EXPECT_NE(webhook(place).find("leads to the machine's own keys"), std::string::npos) << place;
+  }
+  EXPECT_NE(webhook("https://user:key@host/").find("holds a user or password"), std::string::npos);
+  const auto with = [](std::string_view keys) {
+    return alert("from: t, send: {webhook: {url: 'http://h/', " + std::string(keys) + "}}");
+  };
+  EXPECT_EQ(with("secret: '${X:-sixteen characters}'"), "");
+  EXPECT_EQ(with("secret: ['${X:-whsec_c2l4dGVlbi1sZXR0ZXJz}', '${Y:-}']"), "");
+  EXPECT_NE(with("secret: sixteen characters").find("does not belong into the file"),
+            std::string::npos);
+  EXPECT_NE(with("secret: '${X:-short}'").find("at least 16 characters"), std::string::npos);
+  EXPECT_NE(with("secret: '${X:-whsec_not base64 at all!}'").find("not base64"), std::string::npos);
+  EXPECT_NE(with("headers: {webhook-id: a}").find("'webhook-id' cannot be set so"),
+            std::string::npos);
+  EXPECT_EQ(with("headers: {X-Key: a}"), "");
+}
+
 }  // namespace
 }  // namespace millrace::config

@@ -13,6 +13,7 @@ Job read_job(YamlFile& file, const Entry& entry);
 Report read_report(YamlFile& file, const Entry& entry);
 /// `pipeline` is the pipeline's name.
 MetricsTargets read_metrics(YamlFile& file, const Entry& entry, const std::string& pipeline);
+Alert read_alert(YamlFile& file, const Entry& entry);
 PipelineTest read_test(YamlFile& file, const YAML::Node& node);
 
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;

@@ -237,7 +237,6 @@ lookups:
   e: {from: "s3://bucket/x.csv", key: a}
   g: {from: "postgres://host/db", key: a}
 rollups: {}
-alerts: {}
 warehouses: {}
 jobs:
   j: {sql: SELECT 1, load: w}
@@ -250,9 +249,8 @@ jobs:
             "8:13 from: postgres:// is not available in this version; give a CSV, Parquet or JSON "
             "file\n"
             "9:1 'rollups' is not available in this version\n"
-            "10:1 'alerts' is not available in this version\n"
-            "11:1 'warehouses' is not available in this version\n"
-            "13:22 'load' is not available in this version\n");
+            "10:1 'warehouses' is not available in this version\n"
+            "12:22 'load' is not available in this version\n");
 }
 
 TEST_F(ReadPipeline, ReplacesVariables) {

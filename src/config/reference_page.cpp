@@ -54,6 +54,12 @@ tables:
     partition_by: [day]
     commit: {every: 1m, bytes: 128MB}
 
+alerts:
+  fraud:
+    from: checked_orders
+    when: is_fraud
+    send: {log: warn, webhook: "${FRAUD_WEBHOOK:-}"}
+
 jobs:
   daily_sales:
     at: "0 1 * * *"
@@ -100,7 +106,7 @@ constexpr std::string_view kBasics = R"(```
 
 ## Values
 
-- **Names** of sources, lookups, tables, jobs, reports, expectations and parameters: a small
+- **Names** of sources, lookups, tables, jobs, reports, alerts, expectations and parameters: a small
   letter, then small letters, digits and `_`, at most 64. A source, a lookup, a table and a job
   cannot have the same name.
 - **Variables**: `${NAME}` and `${NAME:-default}` in a value come from the environment, the
@@ -160,6 +166,8 @@ std::string kind_text(const KeyRule& rule) {
     }
     case Object:
       return fmt::format("[{0}](#{0})", rule.of);
+    case TextOrObject:
+      return fmt::format("text, or [{0}](#{0})", rule.of);
     case MapOf:
       return fmt::format("name: [{0}](#{0})", rule.of);
     case ListOf:

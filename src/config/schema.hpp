@@ -14,17 +14,18 @@ enum class ValueKind : std::uint8_t {
   Duration,
   Bytes,
   Sql,
-  Words,       ///< one of some words
-  Object,      ///< one section
-  MapOf,       ///< names and a section for each
-  ListOf,      ///< a list of sections
-  TextList,    ///< a list of texts, or one text
-  TextMap,     ///< names and a text for each
-  Columns,     ///< names and a type for each
-  SqlPairs,    ///< a list of pairs of SQL texts
-  Parameters,  ///< names and a default for each, or `{type: …, default: …}`
-  Records,     ///< names and a list of raw records for each
-  Expected,    ///< a table's SQL and its rows, or a list of such
+  Words,         ///< one of some words
+  Object,        ///< one section
+  TextOrObject,  ///< one section, or a text in place of its first key
+  MapOf,         ///< names and a section for each
+  ListOf,        ///< a list of sections
+  TextList,      ///< a list of texts, or one text
+  TextMap,       ///< names and a text for each
+  Columns,       ///< names and a type for each
+  SqlPairs,      ///< a list of pairs of SQL texts
+  Parameters,    ///< names and a default for each, or `{type: …, default: …}`
+  Records,       ///< names and a list of raw records for each
+  Expected,      ///< a table's SQL and its rows, or a list of such
   Any,
 };
 
@@ -33,8 +34,8 @@ enum class ValueKind : std::uint8_t {
 struct KeyRule {
   std::string_view key;
   ValueKind kind;
-  /// Object, MapOf, ListOf: the section. Words: `json|csv`. Integer, Duration, Bytes: the range,
-  /// `1..256`.
+  /// Object, TextOrObject, MapOf, ListOf: the section. Words: `json|csv`. Integer, Duration, Bytes:
+  /// the range, `1..256`.
   std::string_view of;
   bool is_required = false;
   std::string_view fallback;  ///< what it is if left out

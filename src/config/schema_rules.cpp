@@ -22,10 +22,10 @@ std::vector<SectionRule> file_rules() {
             {"jobs", MapOf, "job", false, "",
              "What is computed from tables on a schedule; each makes a table."},
             {"reports", MapOf, "report", false, "", "Named queries."},
+            {"alerts", MapOf, "alert", false, "", "Messages about rows: [alerts](alerts.md)."},
             {"metrics", Object, "metrics", false, "", "Where the numbers of `/metrics` also go."},
             {"tests", ListOf, "test", false, "", "Records and the rows that they must become."},
             {"rollups", Any, "", false, "", "Aggregates over windows.", false},
-            {"alerts", Any, "", false, "", "Messages about rows.", false},
             {"warehouses", Any, "", false, "", "Where job results are loaded.", false}}}};
 }
 
@@ -173,6 +173,47 @@ std::vector<SectionRule> report_rules() {
          "such."}}}};
 }
 
+std::vector<SectionRule> alert_rules() {
+  return {
+      {"alert",
+       "Messages about the rows of a table: [alerts](alerts.md).",
+       {{"from", Text, "", true, "", "A table."},
+        {"when", Sql, "", false, "true", "A boolean expression over its rows: which ones alert."},
+        {"select", Sql, "", false, "all columns",
+         "What a message says of a row: a SELECT list that works row by row."},
+        {"send", Object, "send", true, "", "Where messages go, each kind once."},
+        {"group_by", Sql, "", false, "all rows are one group",
+         "An expression over the rows; `wait` and `every` count for each of its values."},
+        {"wait", Duration, "0s..1h", false, "0s",
+         "How long rows of a group are gathered into one message; 0: each row is a message."},
+        {"every", Duration, "0s..366d", false, "0s",
+         "The least time between two messages of a group; rows in between are suppressed."},
+        {"at_most", Text, "", false, "no limit",
+         "Messages in each second, minute, hour or day: `100/m`; rows beyond are suppressed."},
+        {"retry_for", Duration, "0s..7d", false, "1h",
+         "How long a message is tried before it is dead."},
+        {"dead_letter", Object, "send", false, "", "One more place, for messages that are dead."},
+        {"body", Words, "message|row", false, "message",
+         "`message`: ids and rows. `row`: the row's object alone, for receivers with a form of "
+         "their own."}}},
+      {"send",
+       "Where messages go. An empty text is as if the key was left out.",
+       {{"webhook", TextOrObject, "webhook", false, "", "A URL that they are posted to."},
+        {"sns", Text, "", false, "", "The ARN of an SNS topic."},
+        {"sqs", Text, "", false, "", "The URL of an SQS queue."},
+        {"kinesis", Text, "", false, "", "The name or ARN of a Kinesis stream."},
+        {"log", Words, "info|warn|error", false, "", "A line of the program's log."}}},
+      {"webhook",
+       "A URL that messages are posted to.",
+       {{"url", Text, "", true, "", "`https://…` or `http://…`."},
+        {"secret", TextList, "", false, "",
+         "Signs messages: `${NAME}`, from the environment; while it changes, the new one and the "
+         "old one."},
+        {"headers", TextMap, "", false, "", "More headers of each request."},
+        {"timeout", Duration, "100ms..5m", false, "10s", "Of one request."},
+        {"connections", Integer, "1..64", false, "8", "Requests at once."}}}};
+}
+
 // What both ways to CloudWatch have in common, and what else one has.
 SectionRule export_rules(std::string_view name, std::string_view doc, std::vector<KeyRule> more) {
   SectionRule rules{
@@ -209,8 +250,8 @@ std::vector<SectionRule> metrics_rules() {
 const std::vector<SectionRule>& section_rules() {
   static const std::vector<SectionRule> kSections = [] {
     std::vector<SectionRule> all;
-    for (const auto& rules : {file_rules(), source_rules(), table_rules(), job_rules(),
-                              report_rules(), metrics_rules()}) {
+    for (const auto& rules : {file_rules(), source_rules(), table_rules(), alert_rules(),
+                              job_rules(), report_rules(), metrics_rules()}) {
       all.insert(all.end(), rules.begin(), rules.end());
     }
     return all;

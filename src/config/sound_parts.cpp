@@ -93,6 +93,9 @@ void keep_what_is_sound(Pipeline& pipeline, Gaps& gaps) {
   for (auto& report : pipeline.reports) {
     if (!report.sql.text.empty()) kept.reports.push_back(std::move(report));
   }
+  for (auto& alert : pipeline.alerts) {
+    if (kept.table(alert.from)) kept.alerts.push_back(std::move(alert));
+  }
   pipeline = std::move(kept);
 }
 

@@ -38,14 +38,26 @@ void CutBoard::publish(const std::function<void()>& change) {
   auto cut = std::make_shared<Cut>();
   std::lock_guard lock(mutex_);
   for (auto& [name, entry] : entries_) {
-    TableCut table{entry.table->root(), entry.table->snapshot(), {}};
+    TableCut table{entry.table->root(), entry.table->snapshot(), {}, {}};
     std::erase_if(entry.generations, [&](const auto& generation) {
       return generation->is_contained_in(table.snapshot->transactions);
     });
-    for (const auto& generation : entry.generations) table.hot.push_back(generation->view());
+    for (const auto& generation : entry.generations) {
+      table.hot.push_back(generation->view());
+      if (auto reached = generation->reached()) table.reached = std::move(reached);
+    }
     cut->tables.emplace(name, std::move(table));
   }
   cut_ = std::move(cut);
+  ++cut_number_;
+  changed_.notify_all();
+}
+
+std::uint64_t CutBoard::wait_beyond(std::uint64_t seen, std::chrono::microseconds timeout,
+                                    const std::stop_token& stop) const {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, stop, timeout, [&] { return cut_number_ > seen; });
+  return cut_number_;
 }
 
 std::shared_ptr<const Cut> CutBoard::cut() const {

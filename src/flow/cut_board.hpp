@@ -1,9 +1,13 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -17,6 +21,7 @@ struct TableCut {
   os::Path root;
   std::shared_ptr<const lake::Snapshot> snapshot;
   std::vector<std::shared_ptr<const Chunks>> hot;
+  std::shared_ptr<const Reached> reached;  ///< by the hot rows; null: no further than the snapshot
 };
 
 /// All tables at one moment.
@@ -44,6 +49,10 @@ class CutBoard {
   }
 
   std::shared_ptr<const Cut> cut() const;
+  /// Waits for a newer cut than the one with the number `seen`, until `timeout` or a stop. Shape
+  /// the number of the newest; the first has 0.
+  std::uint64_t wait_beyond(std::uint64_t seen, std::chrono::microseconds timeout,
+                            const std::stop_token& stop) const;
   /// A known table, or null.
   lake::Table* table(std::string_view name) const;
   std::vector<std::string> table_names() const;
@@ -58,6 +67,8 @@ class CutBoard {
   mutable std::mutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_;         // Guarded by mutex_.
   std::shared_ptr<const Cut> cut_ = std::make_shared<Cut>();  // Guarded by mutex_.
+  std::uint64_t cut_number_ = 0;                              // Guarded by mutex_.
+  mutable std::condition_variable_any changed_;
 };
 
 }  // namespace millrace::flow

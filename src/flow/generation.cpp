@@ -114,6 +114,16 @@ std::shared_ptr<const Chunks> Generation::view() const {
   return chunks_;
 }
 
+void Generation::reach(std::shared_ptr<const Reached> reached) {
+  std::lock_guard lock(mutex_);
+  reached_ = std::move(reached);
+}
+
+std::shared_ptr<const Reached> Generation::reached() const {
+  std::lock_guard lock(mutex_);
+  return reached_;
+}
+
 std::uint64_t Generation::bytes() const {
   std::lock_guard lock(mutex_);
   return bytes_;

@@ -15,6 +15,8 @@ namespace millrace::flow {
 
 /// Chunks that never change again: what a query sees of a generation.
 using Chunks = std::vector<std::shared_ptr<const sql::Chunk>>;
+/// By shard: all rows of records before it are there.
+using Reached = std::map<std::int32_t, std::int64_t>;
 
 /// The hot rows of one coming commit. Rows only come in; a query takes `view()`, which stays as it
 /// was. Small chunks are merged as they come (each row is copied at most log2(2048) times), so that
@@ -27,8 +29,12 @@ class Generation {
   const std::vector<sql::Column>& columns() const { return columns_; }
   /// Adds rows; the chunk must be flat and of `columns()`.
   void add(sql::Chunk chunk);
+  /// Says how far the rows go by now, those of earlier generations included.
+  void reach(std::shared_ptr<const Reached> reached);
 
   std::shared_ptr<const Chunks> view() const;
+  /// Null: not known.
+  std::shared_ptr<const Reached> reached() const;
   std::uint64_t bytes() const;
   std::int64_t row_count() const;
 
@@ -42,6 +48,7 @@ class Generation {
   const std::vector<sql::Column> columns_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Chunks> chunks_ = std::make_shared<Chunks>();  // Guarded by mutex_.
+  std::shared_ptr<const Reached> reached_;                             // Guarded by mutex_.
   std::uint64_t bytes_ = 0;                                            // Guarded by mutex_.
   std::int64_t row_count_ = 0;                                         // Guarded by mutex_.
   std::optional<std::map<std::string, std::int64_t>> contained_from_;  // Guarded by mutex_.

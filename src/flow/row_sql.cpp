@@ -242,20 +242,25 @@ void collect_operators(const Json& node, std::vector<std::string>& names) {
   for (const auto& child : node) collect_operators(child, names);
 }
 
-// The plan must consist of row-wise steps only: this catches what the parsed form does not show.
-Result<void> check_plan(sql::Connection& connection, const std::string& text) {
+Result<std::vector<std::string>> operators_of(sql::Connection& connection,
+                                              const std::string& text) {
+  std::vector<std::string> names;
   auto rows = TRY(connection.query("EXPLAIN (FORMAT JSON) " + text));
   while (auto chunk = TRY(rows.next())) {
     for (std::size_t row = 0; row < chunk->row_count(); ++row) {
-      std::vector<std::string> names;
       collect_operators(Json::parse(chunk->column(1).text(row), nullptr, false), names);
-      for (const auto& name : names) {
-        const std::string trimmed(base::trimmed(name));
-        if (!kRowWiseOperators.contains(trimmed)) {
-          return Error{Code::Invalid,
-                       fmt::format("the SQL does not work row by row: it needs {}", trimmed)};
-        }
-      }
+    }
+  }
+  for (auto& name : names) name = std::string(base::trimmed(name));
+  return names;
+}
+
+// The plan must consist of row-wise steps only: this catches what the parsed form does not show.
+Result<void> check_plan(sql::Connection& connection, const std::string& text) {
+  for (const auto& name : TRY(operators_of(connection, text))) {
+    if (!kRowWiseOperators.contains(name)) {
+      return Error{Code::Invalid,
+                   fmt::format("the SQL does not work row by row: it needs {}", name)};
     }
   }
   return {};
@@ -283,16 +288,19 @@ Result<std::string> compile_row_sql(sql::Connection& connection, std::string_vie
   return *compiled;
 }
 
-Result<void> check_row_expression(sql::Connection& connection, std::string_view expression,
-                                  std::string_view relation) {
+namespace {
+
+enum class Many : std::uint8_t { No, Yes };
+
+Result<void> check_list(sql::Connection& connection, std::string_view list,
+                        std::string_view relation, Many many) {
   constexpr std::string_view kPrefix = "SELECT ";
   const auto checked = [&]() -> Result<void> {
-    const std::string text =
-        fmt::format("{}{}\n FROM {}", kPrefix, expression, base::sql_name(relation));
+    const std::string text = fmt::format("{}{}\n FROM {}", kPrefix, list, base::sql_name(relation));
     const Json statement = TRY(sql::parse_select(connection, text));
     const auto* names = TRY(function_names(connection));
     const Json& node = statement.at("statements").at(0).at("node");
-    if (node.at("select_list").size() != 1) {
+    if (many == Many::No && node.at("select_list").size() != 1) {
       return Error{Code::Invalid, "one expression is expected"};
     }
     TRY(Checker(*names, relation).check_select(node));
@@ -305,6 +313,23 @@ Result<void> check_row_expression(sql::Connection& connection, std::string_view 
     error.place = fmt::format("byte {}", *at - kPrefix.size());
   }
   return error;
+}
+
+}  // namespace
+
+Result<void> check_row_expression(sql::Connection& connection, std::string_view expression,
+                                  std::string_view relation) {
+  return check_list(connection, expression, relation, Many::No);
+}
+
+Result<void> check_row_list(sql::Connection& connection, std::string_view list,
+                            std::string_view relation) {
+  TRY(check_list(connection, list, relation, Many::Yes));
+  const auto text = fmt::format("SELECT {}\n FROM {}", list, base::sql_name(relation));
+  const auto operators = TRY(operators_of(connection, text));
+  if (std::ranges::count(operators, "UNNEST") == 0) return {};
+  return Error{Code::Invalid,
+               "unnest gives more than one row for a row; use it in a table's SQL instead"};
 }
 
 }  // namespace millrace::flow

@@ -28,6 +28,9 @@ base::Result<std::string> compile_row_sql(sql::Connection& connection, std::stri
 /// The same check for one expression over the rows of `relation`.
 base::Result<void> check_row_expression(sql::Connection& connection, std::string_view expression,
                                         std::string_view relation);
+/// The same check for a SELECT list, which must give one row for each row.
+base::Result<void> check_row_list(sql::Connection& connection, std::string_view list,
+                                  std::string_view relation);
 
 /// The functions, in lower case, whose answer does not depend on their arguments alone: now(),
 /// random(), the current user.

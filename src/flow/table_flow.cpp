@@ -282,9 +282,11 @@ void TableFlow::take_over() {
   for (const auto& [number, shard] : done_->shards) {
     auto& progress = progress_.at(shard.id);
     progress.next = shard.until;
+    reached_[number] = shard.until;
     const auto event = done_->batch.newest_event(base::ShardId(number));
     if (event) progress.newest_event = std::max(progress.newest_event.value_or(*event), *event);
   }
+  rows_->reach(std::make_shared<const Reached>(reached_));
   counts_.add(done_->counts);
   if (!done_->halted.empty()) {
     halted_ = done_->halted;

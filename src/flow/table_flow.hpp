@@ -137,6 +137,7 @@ class TableFlow {
   std::shared_ptr<Generation> rows_;
   std::shared_ptr<Generation> rejects_;
   Counts counts_;
+  Reached reached_;  // of the shards that were read since the start
   std::string halted_;
   std::unique_ptr<Work> done_;  // between `apply` and `take_over`
 };

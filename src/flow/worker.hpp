@@ -79,6 +79,8 @@ class Worker {
   /// nothing is known yet.
   std::optional<base::Time> watermark(std::string_view table) const;
   std::vector<TableStatus> status() const;
+  /// The columns of the tables, and the relations that SQL over their rows reads.
+  const Plans& plans() const { return plans_; }
 
   /// Puts the chosen rejects into the stream once more.
   base::Result<ReplayStarted> replay(const ReplayRequest& request);

@@ -1,7 +1,10 @@
 #include "http/web_client.hpp"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -31,7 +34,32 @@ struct Exchange {
   Result<void> read_outcome = {};
   Steady::time_point last_news = Steady::now();
   curl_off_t bytes_moved = 0;
+  bool is_refused = false;  // its address
 };
+
+// 169.254.0.0/16, fe80::/10, fd00:ec2::/32, and the first in the form of IPv6.
+bool is_link_local(const sockaddr& address) {
+  if (address.sa_family == AF_INET) {
+    const auto& four = reinterpret_cast<const sockaddr_in&>(address);
+    return ntohl(four.sin_addr.s_addr) >> 16U == 0xA9FEU;
+  }
+  if (address.sa_family != AF_INET6) return false;
+  const auto* six = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr.s6_addr;
+  const bool is_mapped =
+      IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+  return (is_mapped && six[12] == 0xA9 && six[13] == 0xFE) ||
+         (six[0] == 0xFE && (six[1] & 0xC0U) == 0x80U) ||
+         (six[0] == 0xFD && six[1] == 0 && six[2] == 0x0E && six[3] == 0xC2);
+}
+
+curl_socket_t on_socket(void* user, curlsocktype, curl_sockaddr* address) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  if (is_link_local(address->addr)) {
+    exchange.is_refused = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
 
 std::size_t on_header(char* bytes, std::size_t, std::size_t size, void* user) {
   auto& exchange = *static_cast<Exchange*>(user);
@@ -141,6 +169,10 @@ void WebClient::Line::prepare(const WebRequest& request, const HeaderList& heade
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.deadline.count()));
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_MAXCONNECTS, 1L);
+  if (request.peers == WebRequest::Peers::NotLinkLocal) {
+    set(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(&exchange));
+  }
   if (request.proxies == WebRequest::Proxies::None) set(CURLOPT_PROXY, "");
   if (request.method == "HEAD") {
     set(CURLOPT_NOBODY, 1L);
@@ -230,6 +262,9 @@ Result<ResponseHead> WebClient::stream(const WebRequest& request, const BodyRead
   curl_multi_remove_handle(line->multi.get(), line->easy.get());
   if (!outcome) return outcome.error();
   if (!exchange.read_outcome) return exchange.read_outcome.error();
+  if (exchange.is_refused) {
+    return Error{Code::Denied, host_of(request.url) + " leads to this machine's own keys"};
+  }
   if (*outcome != CURLE_OK) return failure(*outcome, request, line->detail, head_bytes > 0);
   give_back(std::move(line));  // any other line is in an unknown state: it goes
   return std::move(exchange.head);

@@ -25,6 +25,8 @@ struct WebClientOptions {
 /// A request to any server of the web.
 struct WebRequest {
   enum class Proxies : std::uint8_t { FromEnvironment, None };
+  /// Link-local addresses are where machines in a cloud find their own keys.
+  enum class Peers : std::uint8_t { Any, NotLinkLocal };
 
   std::string method = "GET";
   std::string url;  ///< `https://host/path?query`, percent-encoded; sent as it is
@@ -35,6 +37,7 @@ struct WebRequest {
   std::chrono::milliseconds deadline{0};          ///< of all of it; 0: none
   std::uint64_t body_bytes_max = 256_MiB;         ///< of an answer that is kept whole
   Proxies proxies = Proxies::FromEnvironment;     ///< `https_proxy`, `http_proxy`, `no_proxy`
+  Peers peers = Peers::Any;                       ///< whom it connects to, whatever names say
 };
 
 /// Sends requests over HTTP and HTTPS and keeps connections for the next ones. It blocks.

@@ -156,5 +156,22 @@ TEST(WebClient, SaysThatItsCertificatesAreMissing) {
   EXPECT_EQ(client.error().place, "/no/such/file.pem");
 }
 
+TEST_F(WebClientTest, RefusesLinkLocalAddressesIfAskedTo) {
+  bench_.router.add("GET", "/a", [](const std::shared_ptr<Exchange>& exchange) {
+    exchange->answer({.body = "fine"});
+  });
+  bench_.start();
+  constexpr auto kNotLinkLocal = WebRequest::Peers::NotLinkLocal;
+  EXPECT_TRUE(send({.url = "/a", .peers = kNotLinkLocal}));
+  for (const auto* url :
+       {"http://169.254.169.254/latest", "http://[fd00:ec2::254]/latest",
+        "http://[::ffff:169.254.169.254]/", "http://[fe80::1]/", "http://0xA9FEA9FE/"}) {
+    const auto answer = client_->send(
+        {.url = url, .deadline = 2s, .proxies = WebRequest::Proxies::None, .peers = kNotLinkLocal});
+    ASSERT_FALSE(answer) << url;
+    EXPECT_EQ(answer.error().code, Code::Denied) << url << ": " << answer.error().text();
+  }
+}
+
 }  // namespace
 }  // namespace millrace::http

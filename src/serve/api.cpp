@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "serve/alerts.hpp"
 #include "serve/ingest.hpp"
 #include "serve/jobs.hpp"
 #include "serve/operations.hpp"
@@ -22,6 +23,7 @@ struct Api::State {
         tails(parts, tail_workers),
         jobs(parts),
         rejects(parts, queries),
+        alerts(parts, queries),
         reports(parts, queries),
         operations(parts) {
     const Pools pools{quick_workers, query_workers, operation_workers};
@@ -31,6 +33,7 @@ struct Api::State {
     tails.add_to(routes);
     jobs.add_to(routes, pools);
     rejects.add_to(routes, pools);
+    alerts.add_to(routes, pools);
     reports.add_to(routes, pools);
     operations.add_to(routes, pools);
     routes.post_handler("/", parts.kinesis);
@@ -51,6 +54,7 @@ struct Api::State {
   Tails tails;
   Jobs jobs;
   Rejects rejects;
+  Alerts alerts;
   Reports reports;
   Operations operations;
 };

@@ -15,6 +15,7 @@
 #include "batch/jobs.hpp"
 #include "config/pipeline.hpp"
 #include "decode/split.hpp"
+#include "flow/alerts.hpp"
 #include "flow/query.hpp"
 #include "flow/worker.hpp"
 #include "http/router.hpp"
@@ -60,6 +61,9 @@ struct ApiParts {
   std::function<std::vector<flow::TableStatus>()> table_status;
   std::function<base::Result<flow::ReplayStarted>(const flow::ReplayRequest&)> replay;
   batch::Jobs& jobs;
+  /// Of flow::Alerts; empty functions: there are none.
+  std::function<std::vector<flow::DeliveryStatus>()> alert_status;
+  std::function<base::Result<flow::AlertsRetried>(const flow::AlertRetry&)> retry_alerts;
   /// Lookups belong to a room that this one does not know.
   std::function<std::vector<LookupStatus>()> lookups;
   /// Why the process should get no work now (it starts, it ends, it failed); empty: it should.

@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "decode/decoder.hpp"
+#include "flow/alerts.hpp"
 #include "flow/query.hpp"
 #include "flow/worker.hpp"
 #include "lookup/lookup.hpp"
@@ -86,6 +87,24 @@ Result<Answer> ask(flow::QueryEngine& engine, const std::string& sql) {
   return answer;
 }
 
+/// Takes every message, and sends none.
+class TestSink final : public flow::AlertSink {
+ public:
+  std::size_t messages_max() const override { return 100; }
+  std::size_t calls_max() const override { return 1; }
+  std::vector<flow::AlertAttempt> send(std::span<const flow::OutgoingAlert> messages,
+                                       const std::stop_token&) override {
+    return std::vector<flow::AlertAttempt>(messages.size());
+  }
+};
+
+bool expects_alerts(const config::PipelineTest& test) {
+  return std::ranges::any_of(test.expect, [](const auto& expected) {
+    return expected.table == flow::kAlertsTable ||
+           expected.sql.text.find(flow::kAlertsTable) != std::string::npos;
+  });
+}
+
 /// A pipeline at work on the records of one test, in this process.
 class Bench {
  public:
@@ -100,6 +119,7 @@ class Bench {
   ~Bench() {
     // What runs or reads goes before what it uses.
     queries_.reset();
+    alerts_.reset();
     worker_.reset();
   }
 
@@ -113,8 +133,13 @@ class Bench {
     TRY(open_lookups(parts));
     give_records(test, cut, parts);
     worker_ = TRY(flow::Worker::open(std::move(parts)));
+    if (expects_alerts(test)) TRY(open_alerts());
     worker_->start([](const Error&) {});  // catch_up reports it
     TRY(worker_->catch_up(kCatchUpMax));
+    if (alerts_) {
+      alerts_->start([](const Error&) {});
+      TRY(alerts_->settle_all(kCatchUpMax));
+    }
     if (cut == Cut::OneRecordEach) TRY(worker_->commit_now());
     queries_ = TRY(flow::QueryEngine::open({.threads = 1,
                                             .scratch = parts_.folder / "scratch",
@@ -146,6 +171,24 @@ class Bench {
     return {};
   }
 
+  Result<void> open_alerts() {
+    flow::AlertsParts parts{
+        .pipeline = parts_.pipeline,
+        .plans = worker_->plans(),
+        .incarnations = {},
+        .tools = {parts_.disk, *engine_, clock_, random_, parts_.telemetry},
+        .board = board_,
+        .folder = parts_.folder,
+        .make_sink = [](const auto&, const auto&) -> Result<std::unique_ptr<flow::AlertSink>> {
+          return std::unique_ptr<flow::AlertSink>(std::make_unique<TestSink>());
+        }};
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      parts.incarnations[parts_.pipeline.sources[i].name] = sources_[i]->incarnation();
+    }
+    alerts_ = TRY(flow::Alerts::open(std::move(parts)));
+    return {};
+  }
+
   void give_records(const config::PipelineTest& test, Cut cut, flow::WorkerParts& parts) {
     for (const auto& source : parts_.pipeline.sources) {
       std::vector<std::string> records;
@@ -168,6 +211,7 @@ class Bench {
   std::vector<std::unique_ptr<GivenSource>> sources_;
   flow::CutBoard board_;
   std::unique_ptr<flow::Worker> worker_;
+  std::unique_ptr<flow::Alerts> alerts_;
   std::unique_ptr<flow::QueryEngine> queries_;
 };
 
