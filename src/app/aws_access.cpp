@@ -12,4 +12,13 @@ Result<aws::Session*> AwsAccess::session() {
   return session_.get();
 }
 
+Result<aws::Session*> AwsAccess::unsigned_session() {
+  const std::lock_guard lock(mutex_);
+  if (!unsigned_session_) {
+    unsigned_session_ =
+        TRY(aws::Session::open_unsigned(aws::process_environment(), clock_, random_, telemetry_));
+  }
+  return unsigned_session_.get();
+}
+
 }  // namespace millrace::app

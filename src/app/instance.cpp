@@ -24,6 +24,7 @@
 #include "source/kinesis_source.hpp"
 #include "source/log_source.hpp"
 #include "source/resting_source.hpp"
+#include "source/s3_files.hpp"
 
 namespace millrace::app {
 
@@ -105,6 +106,7 @@ struct Instance::Parts {
   Result<void> open_engines();
   Result<std::unique_ptr<sql::Instance>> open_engine(int threads, std::uint64_t memory,
                                                      const os::Path& spill);
+  Result<std::unique_ptr<source::Source>> open_files(const config::Source& source);
   Result<void> open_sources();
   Result<std::unique_ptr<source::Source>> open_kinesis(const config::Source& source);
   Result<void> open_worker();
@@ -150,6 +152,19 @@ Result<std::unique_ptr<sql::Instance>> Instance::Parts::open_engine(int threads,
   return opened;
 }
 
+Result<std::unique_ptr<source::Source>> Instance::Parts::open_files(const config::Source& source) {
+  const auto& place = std::get<config::FilesSource>(source.from).s3;
+  std::unique_ptr<source::FileStore> store;
+  if (place) {
+    auto* session = TRY(place->is_anonymous ? world.aws.unsigned_session() : world.aws.session());
+    store = TRY(source::open_s3_files(source, session->client(), world.clock));
+  } else {
+    store = TRY(source::open_local_files(source, world.disk));
+  }
+  return source::open_files_source(source, std::move(store), options.data / "files" / source.name,
+                                   {world.disk, world.clock, world.random, world.telemetry()});
+}
+
 Result<void> Instance::Parts::open_sources() {
   streams = TRY(log::StreamSet::open({.folder = options.data / "log",
                                       .made = {.retention_time = std::chrono::hours(24),
@@ -162,13 +177,12 @@ Result<void> Instance::Parts::open_sources() {
     } else if (std::holds_alternative<config::KinesisSource>(source.from)) {
       sources[source.name] = TRY(open_kinesis(source));
     } else {
-      sources[source.name] = TRY(
-          source::open_files_source(source, options.data / "files" / source.name,
-                                    {world.disk, world.clock, world.random, world.telemetry()}));
+      sources[source.name] = TRY(open_files(source));
     }
   }
   TRY(streams->add_made());
-  lookups = std::make_unique<Lookups>(pipeline, *job_engine, world);
+  lookups =
+      std::make_unique<Lookups>(pipeline, *job_engine, world, options.data / "scratch" / "lookups");
   if (!lookups->errors().empty()) return lookups->errors().front();
   lookups->start_refreshing();
   return {};

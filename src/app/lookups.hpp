@@ -12,11 +12,16 @@
 
 namespace millrace::app {
 
+/// Opens where a lookup's data come from. What is brought from elsewhere lies in `scratch`, which
+/// is made when it is needed. `world` must outlive what it opens.
+lookup::OpenOrigin origins_of(World& world, const os::Path& scratch);
+
 /// All lookups of a pipeline.
 class Lookups {
  public:
   /// Loads them; `loader` and `world` must outlive them.
-  Lookups(const config::Pipeline& pipeline, sql::Instance& loader, World& world);
+  Lookups(const config::Pipeline& pipeline, sql::Instance& loader, World& world,
+          const os::Path& scratch);
 
   /// Of those that could not be loaded, with their places in the pipeline file.
   const std::vector<base::Error>& errors() const { return errors_; }

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "app/lookups.hpp"
+#include "app/scratch_folder.hpp"
 #include "batch/plan.hpp"
 #include "batch/reports.hpp"
 #include "config/read.hpp"
@@ -28,7 +29,9 @@ std::vector<Error> check(const config::Pipeline& pipeline, config::Gaps gaps) {
   World world(base::LogFormat::Text, base::Level::Error);
   auto engine = sql::Instance::open({.time_zone = pipeline.timezone});
   if (!engine) return {engine.error()};
-  const Lookups lookups(pipeline, **engine, world);
+  const auto scratch = ScratchFolder::make(world.disk, world.random);
+  if (!scratch) return {scratch.error()};
+  const Lookups lookups(pipeline, **engine, world, scratch->path());
   auto errors = lookups.errors();
   auto plans = flow::plan_tables(pipeline, lookups.by_name(), **engine);
   std::ranges::copy(plans.errors, std::back_inserter(errors));

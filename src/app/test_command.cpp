@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
+#include "app/lookups.hpp"
 #include "app/pipeline_file.hpp"
 #include "app/scratch_folder.hpp"
 #include "app/world.hpp"
@@ -24,7 +25,9 @@ Result<std::vector<TestOutcome>> run_tests(
   World world(base::LogFormat::Text, base::Level::Error);
   const auto scratch = TRY(ScratchFolder::make(world.disk, world.random));
   return verify::run_pipeline_tests(pipeline,
-                                    {.scratch = scratch.path(), .name_contains = options.name},
+                                    {.scratch = scratch.path() / "tables",
+                                     .open_origin = origins_of(world, scratch.path() / "lookups"),
+                                     .name_contains = options.name},
                                     world.disk, world.telemetry(), on_outcome);
 }
 

@@ -221,6 +221,8 @@ Result<Outcome> Client::call_json(const Service& service, const JsonCall& asked,
                                        {"X-Amz-Target", fmt::format("{}.{}", service.json_target,
                                                                     asked.operation)}},
                            .body = asked.body},
+               .endpoint = asked.endpoint,
+               .region = asked.region,
                .repeat = asked.repeat,
                .silence_max = asked.silence_max},
               stop);

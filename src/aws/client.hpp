@@ -55,6 +55,8 @@ struct JsonCall {
   std::string body;       ///< JSON
   Call::Repeat repeat = Call::Repeat::Always;
   std::chrono::milliseconds silence_max{60'000};
+  std::string endpoint = {};  ///< as in Call
+  std::string region = {};
 };
 
 struct QueryCall {

@@ -58,7 +58,16 @@ std::uint64_t whole_size(const http::Headers& headers) {
                                          : number(range.substr(slash + 1));
 }
 
-std::string mend_for(const ServiceError& error, const std::string& bucket) {
+std::string policy_for(std::string_view doing, const std::string& bucket) {
+  const bool is_read = doing == "read" || doing == "list" || doing == "look at";
+  return fmt::format(
+      "the policy must allow s3:ListBucket on arn:aws:s3:::{0} and {1} on arn:aws:s3:::{0}/*",
+      bucket,
+      is_read ? "s3:GetObject"
+              : "s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload");
+}
+
+std::string mend_for(const ServiceError& error, std::string_view doing, const std::string& bucket) {
   const auto region = std::string(error.headers.value("x-amz-bucket-region"));
   if (!region.empty() && (error.status == 301 || error.status == 307 || error.status == 400)) {
     return fmt::format("the bucket is in region {}: set AWS_REGION={}", region, region);
@@ -69,10 +78,7 @@ std::string mend_for(const ServiceError& error, const std::string& bucket) {
   }
   if (error.code == "NoSuchBucket") return "make the bucket, or check its name and the endpoint";
   if (error.code == "AccessDenied" || error.code == "AllAccessDisabled") {
-    return fmt::format(
-        "the policy must allow s3:ListBucket on arn:aws:s3:::{0} and s3:GetObject, s3:PutObject, "
-        "s3:DeleteObject, s3:AbortMultipartUpload on arn:aws:s3:::{0}/*",
-        bucket);
+    return policy_for(doing, bucket);
   }
   return {};
 }
@@ -91,12 +97,17 @@ Result<S3> S3::open(Client& client, S3Options options) {
     return Error{Code::Invalid,
                  fmt::format("parts_parallel must be 1 to 64, not {}", options.parts_parallel)};
   }
-  const auto& settings = client.settings();
+  auto settings = client.settings();
+  std::string endpoint;
+  if (!options.region.empty()) {
+    settings.region = options.region;
+    endpoint = TRY(settings.endpoint(kS3));
+  }
   const auto style =
       settings.profiles->value_below(settings.profile, "s3", "addressing_style").value_or("auto");
   const bool is_in_path = style == "path" || !is_host_label(options.bucket) ||
                           (style != "virtual" && settings.has_own_endpoint(kS3));
-  return S3(client, std::move(options), is_in_path);
+  return S3(client, std::move(options), is_in_path, std::move(endpoint));
 }
 
 Call S3::call_of(std::string method, const std::string& key, const http::Parameters& query) const {
@@ -108,7 +119,9 @@ Call S3::call_of(std::string method, const std::string& key, const http::Paramet
   }
   return {.service = kS3,
           .request = {.method = std::move(method), .target = std::move(target)},
-          .host_prefix = is_in_path_ ? "" : options_.bucket + "."};
+          .host_prefix = is_in_path_ ? "" : options_.bucket + ".",
+          .endpoint = endpoint_,
+          .region = options_.region};
 }
 
 Result<Outcome> S3::ask(const Call& call, const std::stop_token& stop) const {
@@ -118,7 +131,7 @@ Result<Outcome> S3::ask(const Call& call, const std::stop_token& stop) const {
 Error S3::refused(const ServiceError& error, std::string_view doing, const std::string& key) const {
   auto told = error.as_error(
       fmt::format("{} s3://{}/{}", doing, options_.bucket, base::printable(key, 1000)));
-  const auto mend = mend_for(error, options_.bucket);
+  const auto mend = mend_for(error, doing, options_.bucket);
   if (!mend.empty()) told.message += " (" + mend + ")";
   return told;
 }
@@ -157,6 +170,11 @@ Result<std::optional<ObjectInfo>> S3::head(const std::string& key, const std::st
       .size = number(headers.value("Content-Length")),
       .modified_at = parse_amz_date(headers.value("Last-Modified")).value_or(base::Time()),
       .etag = std::string(headers.value("ETag"))});
+}
+
+Result<ObjectInfo> S3::look(const std::string& key, const std::stop_token& stop) {
+  auto object = TRY(get(key, {.size = 1}, stop));
+  return ObjectInfo{.key = key, .size = object.size, .etag = std::move(object.etag)};
 }
 
 Result<void> S3::put(const std::string& key, std::string bytes, const std::stop_token& stop) {

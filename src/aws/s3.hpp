@@ -66,10 +66,14 @@ struct S3Options {
   std::string bucket;
   std::uint64_t part_bytes = 16_MiB;  ///< of a multipart upload; 5 MiB at least
   std::size_t parts_parallel = 4;     ///< as many parts are in memory
+  std::string region = {};            ///< of the bucket, instead of the settings'
 };
 
 /// Reads up to `size` bytes of what is uploaded, at `offset`; fewer only at its end.
 using ReadPart = std::function<base::Result<std::string>(std::uint64_t offset, std::uint64_t size)>;
+
+/// Takes the next bytes of what is downloaded.
+using WritePart = std::function<base::Result<void>(std::string_view bytes)>;
 
 /// A bucket. Its host is `bucket.s3…`; with an endpoint that was set, or a bucket whose name TLS
 /// cannot bear, the bucket is in the path, unless the profile says `s3 = addressing_style = …`.
@@ -93,6 +97,14 @@ class S3 {
   /// Nothing if there is no such object.
   base::Result<std::optional<ObjectInfo>> head(const std::string& key,
                                                const std::stop_token& stop = {});
+  /// What an object is now. As `head`, but what is wrong is said in the service's words: the answer
+  /// of a HEAD has none.
+  base::Result<ObjectInfo> look(const std::string& key, const std::stop_token& stop = {});
+  /// Reads all of the very object that `object` tells of, in parallel parts that are given to
+  /// `write` in their order.
+  /// Errors  also those of `write`; Invalid: it is no longer that one.
+  base::Result<void> download(const ObjectInfo& object, const WritePart& write,
+                              const std::stop_token& stop = {});
   /// Writes an object, whole or not at all, in place of any that is there.
   base::Result<void> put(const std::string& key, std::string bytes,
                          const std::stop_token& stop = {});
@@ -121,8 +133,12 @@ class S3 {
 
  private:
   friend class MultipartUpload;
-  S3(Client& client, S3Options options, bool is_in_path)
-      : client_(&client), options_(std::move(options)), is_in_path_(is_in_path) {}
+  friend class Download;
+  S3(Client& client, S3Options options, bool is_in_path, std::string endpoint)
+      : client_(&client),
+        options_(std::move(options)),
+        is_in_path_(is_in_path),
+        endpoint_(std::move(endpoint)) {}
 
   Call call_of(std::string method, const std::string& key, const http::Parameters& query) const;
   base::Result<Outcome> ask(const Call& call, const std::stop_token& stop) const;
@@ -132,6 +148,7 @@ class S3 {
   Client* client_;
   S3Options options_;
   bool is_in_path_;
+  std::string endpoint_;  // empty: as the client's settings say
 };
 
 }  // namespace millrace::aws

@@ -17,4 +17,16 @@ Result<std::unique_ptr<Session>> Session::open(Environment environment, const st
   return session;
 }
 
+Result<std::unique_ptr<Session>> Session::open_unsigned(Environment environment,
+                                                        const base::Clock& clock,
+                                                        base::Random& random,
+                                                        base::Telemetry telemetry) {
+  std::unique_ptr<Session> session(new Session);
+  session->settings_ = TRY(Settings::read(std::move(environment)));
+  session->web_ = TRY(http::WebClient::open({.ca_file = session->settings_.ca_file}));
+  session->client_ = std::make_unique<Client>(
+      session->settings_, Tools{*session->web_, clock, random, telemetry}, nullptr);
+  return session;
+}
+
 }  // namespace millrace::aws

@@ -22,6 +22,12 @@ class Session {
                                                      const std::string& profile,
                                                      const base::Clock& clock, base::Random& random,
                                                      base::Telemetry telemetry);
+  /// One whose client signs nothing: for what is open to everybody. It has no credentials.
+  /// Errors  those of Settings::read and WebClient::open.
+  static base::Result<std::unique_ptr<Session>> open_unsigned(Environment environment,
+                                                              const base::Clock& clock,
+                                                              base::Random& random,
+                                                              base::Telemetry telemetry);
 
   const Settings& settings() const { return settings_; }
   CredentialProvider& credentials() { return *credentials_; }
@@ -32,7 +38,7 @@ class Session {
 
   Settings settings_;
   std::unique_ptr<http::WebClient> web_;
-  std::unique_ptr<CredentialProvider> credentials_;
+  std::unique_ptr<CredentialProvider> credentials_;  // none: unsigned
   std::unique_ptr<Client> client_;
 };
 

@@ -53,10 +53,22 @@ struct LogSource {
   std::uint64_t retention_bytes = 0;         ///< per stream; the log is full above it
 };
 
+/// Where something lies on S3, and who may be asked for it.
+struct S3Place {
+  std::string bucket;
+  std::string key;            ///< of an object, or a prefix, or a glob
+  std::string region = {};    ///< empty: as the environment says
+  bool is_anonymous = false;  ///< requests are not signed: it is open to everybody
+
+  std::string text() const { return "s3://" + bucket + "/" + key; }
+};
+
 /// Files of one folder, read once each, oldest name first, and watched for new ones.
 struct FilesSource {
-  std::string glob;    ///< absolute, `/data/in/*.ndjson`, also `.gz` and `.zst`
-  bool header = true;  ///< CSV: the first line of each file names the columns
+  std::string glob;                ///< absolute, `/data/in/*.ndjson`, also `.gz` and `.zst`
+  bool header = true;              ///< CSV: the first line of each file names the columns
+  std::optional<S3Place> s3 = {};  ///< the glob is one of names on S3, and this is where
+  std::chrono::microseconds look_every{1'000'000};  ///< how often new ones are looked for
 };
 
 /// A Kinesis data stream, AWS's or of whatever endpoint the environment names.
@@ -84,10 +96,24 @@ struct Source {
 
 enum class LookupFormat : std::uint8_t { Csv, Parquet, Json };
 
+struct LookupFile {
+  std::filesystem::path path;  ///< absolute
+};
+
+/// All items of a table.
+struct LookupDynamoDb {
+  std::string table;
+  std::string region;          ///< empty: as the environment says
+  int segments = 4;            ///< scanned at once
+  int read_units = 0;          ///< a second, at most; 0: no limit
+  bool is_consistent = false;  ///< strongly consistent reads, at twice the units
+};
+
 struct Lookup {
   std::string name;
   Place place;
-  std::filesystem::path path;  ///< absolute
+  std::variant<LookupFile, S3Place, LookupDynamoDb> from;
+  std::vector<Column> columns;  ///< of a table of DynamoDB: only these; empty: all there are
   LookupFormat format = LookupFormat::Csv;
   std::string key;
   std::chrono::microseconds refresh{0};  ///< 0: never

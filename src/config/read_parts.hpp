@@ -16,6 +16,12 @@ MetricsTargets read_metrics(YamlFile& file, const Entry& entry, const std::strin
 Alert read_alert(YamlFile& file, const Entry& entry);
 PipelineTest read_test(YamlFile& file, const YAML::Node& node);
 
+/// Parts that sections share. Columns `name: type`; what stands where something lies on S3, with
+/// the keys `region` and `anonymous`; the folder that relative paths start from.
+std::vector<Column> read_columns(YamlFile& file, Section& section, const char* key);
+S3Place read_s3_place(YamlFile& file, Section& section, const char* key, std::string_view example);
+std::filesystem::path folder_of(const Place& place);
+
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;
 /// sorts the tables, parents first.
 void check_references(YamlFile& file, Pipeline& pipeline);

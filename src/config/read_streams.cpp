@@ -1,4 +1,3 @@
-// Sources and lookups.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,14 +32,15 @@ bool is_column_name(std::string_view name) {
          std::ranges::none_of(name, is_odd) && base::trimmed(name) == name;
 }
 
-std::vector<Column> read_schema(YamlFile& file, Section& section) {
+}  // namespace
+
+std::vector<Column> read_columns(YamlFile& file, Section& section, const char* key) {
   std::vector<Column> columns;
   std::set<std::string> seen;
-  const auto entries = section.entries("schema", "columns like `order_id: varchar` are");
-  if (entries.size() > kColumnsMax || (entries.empty() && section.entry("schema").value.IsMap())) {
-    file.fail(
-        section.place_of("schema"),
-        fmt::format("schema: 1 to {} columns are expected, not {}", kColumnsMax, entries.size()));
+  const auto entries = section.entries(key, "columns like `order_id: varchar` are");
+  if (entries.size() > kColumnsMax || (entries.empty() && section.entry(key).value.IsMap())) {
+    file.fail(section.place_of(key), fmt::format("{}: 1 to {} columns are expected, not {}", key,
+                                                 kColumnsMax, entries.size()));
   }
   for (const auto& entry : entries) {
     const auto before = file.problem_count();
@@ -67,6 +67,8 @@ std::vector<Column> read_schema(YamlFile& file, Section& section) {
 std::filesystem::path folder_of(const Place& place) {
   return std::filesystem::path(place.file).parent_path();
 }
+
+namespace {
 
 const Column* find(const std::vector<Column>& columns, const std::string& name) {
   const auto found = std::ranges::find(columns, name, &Column::name);
@@ -120,21 +122,37 @@ LogSource read_log(YamlFile& file, Section& section, const Source& source) {
   return log;
 }
 
+void refuse(YamlFile& file, Section& section, std::initializer_list<const char*> keys,
+            std::string_view what) {
+  for (const auto* key : keys) {
+    if (section.has(key)) {
+      file.fail(section.place_of(key), fmt::format("'{}' is only for {}", key, what));
+    }
+  }
+}
+
 FilesSource read_files(YamlFile& file, Section& section) {
   if (!section.has("path")) {
     file.fail(section.place(), "the key 'path' is missing: a glob like data/orders-*.ndjson");
   }
   const std::string path = section.text("path");
   if (section.has("path") && path.empty()) file.fail(section.place_of("path"), "path: is empty");
+  FilesSource files{.glob = {}, .header = section.boolean("header")};
+  if (path.starts_with("s3://")) {
+    files.s3 = read_s3_place(file, section, "path", "s3://bucket/orders/*.ndjson");
+    files.glob = files.s3->text();
+    files.look_every = section.duration("look_every");
+    return files;
+  }
   if (const auto scheme = path.find("://"); scheme != std::string::npos) {
     file.fail(section.place_of("path"), fmt::format("path: {} is not available in this version; "
-                                                    "give a local folder",
+                                                    "give a local folder or s3://bucket/…",
                                                     path.substr(0, scheme + 3)));
   }
-  return {
-      .glob =
-          std::filesystem::absolute(folder_of(section.place()) / path).lexically_normal().string(),
-      .header = section.boolean("header")};
+  refuse(file, section, {"region", "anonymous", "look_every"}, "path: s3://");
+  files.glob =
+      std::filesystem::absolute(folder_of(section.place()) / path).lexically_normal().string();
+  return files;
 }
 
 KinesisSource read_kinesis(YamlFile& file, Section& section, const Source& source) {
@@ -182,15 +200,6 @@ void read_csv(YamlFile& file, Section& section, Source& source) {
   }
 }
 
-void refuse(YamlFile& file, Section& section, std::initializer_list<const char*> keys,
-            std::string_view what) {
-  for (const auto* key : keys) {
-    if (section.has(key)) {
-      file.fail(section.place_of(key), fmt::format("'{}' is only for {}", key, what));
-    }
-  }
-}
-
 // True if `from` names what only a later version has.
 bool is_of_later_version(YamlFile& file, const Entry& entry) {
   if (!entry.value.IsMap()) return false;
@@ -214,7 +223,7 @@ Source read_source(YamlFile& file, const Entry& entry) {
   if (is_of_later_version(file, entry)) return source;
   Section section(file, entry, "source");
   const auto before = file.problem_count();
-  if (section.has("schema")) source.schema = read_schema(file, section);
+  if (section.has("schema")) source.schema = read_columns(file, section, "schema");
   source.format = section.word("format") == "csv" ? Format::Csv : Format::Json;
   const auto unknown = section.word("unknown_fields");
   source.unknown_fields = unknown == "reject" ? UnknownFields::Reject
@@ -233,10 +242,11 @@ Source read_source(YamlFile& file, const Entry& entry) {
   }
   const auto from = section.word("from");
   if (from != "log") refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
-  if (from != "files") refuse(file, section, {"path", "header"}, "from: files");
+  if (from != "files") refuse(file, section, {"path", "header", "anonymous", "look_every"}, "from: files");
   if (from != "kinesis") {
-    refuse(file, section, {"stream", "region", "start", "fan_out", "poll"}, "from: kinesis");
+    refuse(file, section, {"stream", "start", "fan_out", "poll"}, "from: kinesis");
   }
+  if (from == "log") refuse(file, section, {"region"}, "from: kinesis, or files on S3");
   if (from == "files") {
     source.from = read_files(file, section);
   } else if (from == "kinesis") {
@@ -246,37 +256,6 @@ Source read_source(YamlFile& file, const Entry& entry) {
   }
   if (!is_schema_known) source.schema.clear();
   return source;
-}
-
-Lookup read_lookup(YamlFile& file, const Entry& entry) {
-  Section section(file, entry, "lookup");
-  Lookup lookup{.name = entry.name, .place = entry.place};
-  lookup.refresh = section.duration("refresh");
-  const auto before = file.problem_count();
-  const auto from = section.text("from");
-  lookup.key = section.text("key");
-  if (const auto scheme = from.find("://"); scheme != std::string::npos) {
-    file.fail(section.place_of("from"),
-              fmt::format("from: {} is not available in this version; give a CSV, Parquet or JSON "
-                          "file",
-                          from.substr(0, scheme + 3)));
-    return lookup;
-  }
-  lookup.path = std::filesystem::absolute(folder_of(section.place()) / from).lexically_normal();
-  const auto extension = lookup.path.extension().string();
-  const bool is_json = extension == ".json" || extension == ".ndjson" || extension == ".jsonl";
-  const auto guess = extension == ".parquet" ? "parquet" : is_json ? "json" : "csv";
-  const auto format = section.has("format") ? section.word("format") : guess;
-  lookup.format = format == "parquet" ? LookupFormat::Parquet
-                  : format == "json"  ? LookupFormat::Json
-                                      : LookupFormat::Csv;
-  std::error_code ignored;
-  if (section.has("from") && !std::filesystem::is_regular_file(lookup.path, ignored)) {
-    file.fail(section.place_of("from"),
-              fmt::format("from: there is no file {}", lookup.path.string()));
-  }
-  if (file.problem_count() != before) lookup.path.clear();
-  return lookup;
 }
 
 }  // namespace millrace::config

@@ -84,7 +84,8 @@ TEST_F(ReadPipeline, ReadsTheReferencePipeline) {
   EXPECT_EQ(source.event_time->lateness, 10min);
   EXPECT_EQ(pipeline.lookup("customers")->refresh, 5min);
   EXPECT_EQ(pipeline.lookup("fraud_rules")->refresh, 0s);
-  EXPECT_EQ(pipeline.lookup("customers")->path, folder_.path() / "data/customers.csv");
+  EXPECT_EQ(std::get<LookupFile>(pipeline.lookup("customers")->from).path,
+            folder_.path() / "data/customers.csv");
   const auto& table = *pipeline.table("checked_orders");
   EXPECT_EQ(table.lookups.size(), 2U);
   EXPECT_EQ(table.unique->key, "order_id");
@@ -231,10 +232,8 @@ TEST_F(ReadPipeline, RefusesWhatIsOfALaterVersion) {
   EXPECT_EQ(errors(R"(pipeline: p
 sources:
   k: {from: kafka, topic: x, brokers: y}
-  f: {from: files, path: "s3://bucket/in/*", schema: {a: varchar}}
+  f: {from: files, path: "gs://bucket/in/*", schema: {a: varchar}}
 lookups:
-  d: {from: "dynamodb://customers", key: a}
-  e: {from: "s3://bucket/x.csv", key: a}
   g: {from: "postgres://host/db", key: a}
 rollups: {}
 warehouses: {}
@@ -242,15 +241,13 @@ jobs:
   j: {sql: SELECT 1, load: w}
 )"),
             "3:13 from: kafka is not available in this version; log and files are\n"
-            "4:26 path: s3:// is not available in this version; give a local folder\n"
-            "6:13 from: dynamodb:// is not available in this version; give a CSV, Parquet or JSON "
-            "file\n"
-            "7:13 from: s3:// is not available in this version; give a CSV, Parquet or JSON file\n"
-            "8:13 from: postgres:// is not available in this version; give a CSV, Parquet or JSON "
-            "file\n"
-            "9:1 'rollups' is not available in this version\n"
-            "10:1 'warehouses' is not available in this version\n"
-            "12:22 'load' is not available in this version\n");
+            "4:26 path: gs:// is not available in this version; give a local folder or "
+            "s3://bucket/…\n"
+            "6:13 from: postgres:// is not available in this version; give a CSV, Parquet or JSON "
+            "file, here or on s3://, or dynamodb://table\n"
+            "7:1 'rollups' is not available in this version\n"
+            "8:1 'warehouses' is not available in this version\n"
+            "10:22 'load' is not available in this version\n");
 }
 
 TEST_F(ReadPipeline, ReplacesVariables) {

@@ -45,17 +45,21 @@ std::vector<SectionRule> source_rules() {
         {"retention", Object, "retention", false, "",
          "log: how long records are kept after every table has them."},
         {"path", Text, "", false, "",
-         "files: a glob, relative to this file; `.gz` and `.zst` are unpacked."},
-        {"stream", Text, "", false, "the source's name", "kinesis: the stream's name, or its ARN."},
+         "files: a glob, relative to this file, or `s3://bucket/prefix/*`; `.gz` and `.zst` are "
+         "unpacked."},
+        {"look_every", Duration, "1s..1d", false, "10s",
+         "files on S3: how often new ones are looked for."},
         {"region", Text, "", false, "the ARN's, or the environment's",
-         "kinesis: the stream's AWS region."},
+         "kinesis, files on S3: the AWS region of the stream or bucket."},
+        {"anonymous", Boolean, "", false, "false",
+         "files on S3: requests are not signed, for what is open to everybody."},
+        {"stream", Text, "", false, "the source's name", "kinesis: the stream's name, or its ARN."},
         {"start", Text, "", false, "trim_horizon",
          "kinesis: where the first reading begins: `trim_horizon`, the oldest record there is; "
          "`latest`, records that come from then on; or a time like `2026-11-20T12:00:00Z`."},
         {"fan_out", Text, "", false, "",
          "kinesis: read by enhanced fan-out, as the consumer of this name (made if there is none) "
-         "or "
-         "ARN."},
+         "or ARN."},
         {"poll", Duration, "200ms..1m", false, "400ms",
          "kinesis: how often a shard is asked for records, unless by fan-out."},
         {"format", Words, "json|csv", false, "json", "How a record is written."},
@@ -79,13 +83,25 @@ std::vector<SectionRule> source_rules() {
         {"lateness", Duration, "0s..366d", false, "0s",
          "How late records usually come: scheduled jobs wait that long."}}},
       {"lookup",
-       "Reference data: a file whose rows are found by key.",
-       {{"from", Text, "", true, "", "A CSV, Parquet or JSON file, relative to this file."},
+       "Reference data, whose rows are found by key.",
+       {{"from", Text, "", true, "",
+         "A CSV, Parquet or JSON file, relative to this file or `s3://bucket/key`, `.gz` and "
+         "`.zst` are unpacked; or `dynamodb://table`."},
         {"key", Text, "", true, "", "The column that is matched; each value once."},
         {"format", Words, "csv|parquet|json", false, "by the file's name", "How it is written."},
         {"refresh", Duration, "1s..366d", false, "never",
-         "How often the file is looked at for a change. If the new one cannot be read, the last "
-         "good one stays."}}}};
+         "How often it is looked at for a change. If the new version cannot be read, the last "
+         "good one stays."},
+        {"region", Text, "", false, "AWS_REGION", "s3, dynamodb: where it is."},
+        {"anonymous", Boolean, "", false, "false",
+         "s3: requests are not signed, for what is open to everybody."},
+        {"columns", Columns, "", false, "all that the items have",
+         "dynamodb: the attributes that are read, and their types."},
+        {"segments", Integer, "1..64", false, "4", "dynamodb: parts that are scanned at once."},
+        {"consistent", Boolean, "", false, "false",
+         "dynamodb: strongly consistent reads, which cost twice the units."},
+        {"read_units", Integer, "1..1000000", false, "no limit",
+         "dynamodb: read units a second that a scan may use."}}}};
 }
 
 std::vector<SectionRule> table_rules() {

@@ -24,7 +24,9 @@ bool is_sound(const Source& source, const Pipeline&) {
 
 bool is_sound(const Lookup& lookup, const Pipeline&) {
   std::error_code ignored;
-  return !lookup.key.empty() && std::filesystem::is_regular_file(lookup.path, ignored);
+  const auto* local = std::get_if<LookupFile>(&lookup.from);
+  return !lookup.key.empty() &&
+         (local == nullptr || std::filesystem::is_regular_file(local->path, ignored));
 }
 
 bool is_sound(const Table& table, const Pipeline& kept) {

@@ -4,7 +4,6 @@
 
 #include <condition_variable>
 
-#include "base/units.hpp"
 #include "lookup/events.hpp"
 #include "lookup/file_reader.hpp"
 
@@ -21,20 +20,21 @@ constexpr auto kTick = 200ms;
 
 }  // namespace
 
-Lookup::Lookup(LookupOptions options, sql::Instance& loader, os::Disk& disk,
+Lookup::Lookup(LookupOptions options, std::unique_ptr<Origin> origin, sql::Instance& loader,
                const base::Clock& clock, base::Telemetry telemetry)
     : options_(std::move(options)),
+      origin_(std::move(origin)),
       loader_(loader),
-      disk_(disk),
       clock_(clock),
       telemetry_(telemetry) {}
 
-Result<std::unique_ptr<Lookup>> Lookup::open(LookupOptions options, sql::Instance& loader,
-                                             os::Disk& disk, const base::Clock& clock,
+Result<std::unique_ptr<Lookup>> Lookup::open(LookupOptions options, std::unique_ptr<Origin> origin,
+                                             sql::Instance& loader, const base::Clock& clock,
                                              base::Telemetry telemetry) {
-  std::unique_ptr<Lookup> lookup(new Lookup(std::move(options), loader, disk, clock, telemetry));
-  const auto stamp = TRY(lookup->stamp());
-  lookup->publish(TRY(lookup->load()), stamp);
+  std::unique_ptr<Lookup> lookup(
+      new Lookup(std::move(options), std::move(origin), loader, clock, telemetry));
+  const auto loaded = lookup->load({});
+  if (!loaded) return lookup->placed(loaded.error());
   return lookup;
 }
 
@@ -53,48 +53,38 @@ std::string Lookup::last_error() const {
   return last_error_;
 }
 
-Result<Lookup::Stamp> Lookup::stamp() const {
-  const auto& path = options_.lookup.path;
-  const auto info = TRY(disk_.stat(path));
-  if (!info) {
-    return Error{Code::NotFound, fmt::format("lookup '{}': there is no such file", name()),
-                 path.string()};
-  }
-  if (info->size > options_.file_bytes_max) {
-    return Error{Code::Exhausted,
-                 fmt::format("lookup '{}': the file has {}; {} is the limit, lookups are held in "
-                             "memory",
-                             name(), base::format_bytes(info->size),
-                             base::format_bytes(options_.file_bytes_max)),
-                 path.string()};
-  }
-  return Stamp{info->size, info->modified_at};
+Error Lookup::placed(Error error) const {
+  error.message = fmt::format("lookup '{}': {}", name(), error.message);
+  error.place = origin_->place();
+  return error;
 }
 
-Result<std::shared_ptr<const Index>> Lookup::load() const {
-  const auto& lookup = options_.lookup;
-  const auto place = [&](Error error) {
-    error.message = fmt::format("lookup '{}': {}", lookup.name, error.message);
-    error.place = lookup.path.string();
-    return error;
-  };
+Result<void> Lookup::load(const std::stop_token& stop) {
+  const auto copy = TRY(origin_->bring(options_.limits, stop));
+  if (is_loaded(copy.version)) {
+    note_unchanged();
+    return {};
+  }
+  publish(TRY(read(copy)), copy.version);
+  return {};
+}
+
+Result<std::shared_ptr<const Index>> Lookup::read(const LocalCopy& copy) const {
   const auto last = index();
   auto connection = TRY(loader_.connect());
-  const auto select = select_of(connection, {.lookup = lookup,
-                                             .key_type = options_.key_type,
-                                             .kept = last ? &last->struct_type() : nullptr});
-  if (!select) return place(select.error());
-  auto index = Index::load(connection, *select, lookup.key, options_.rows_max);
-  if (!index) return place(index.error());
-  return index;
+  const auto select = TRY(select_of(connection, {.lookup = options_.lookup,
+                                                 .copy = copy,
+                                                 .key_type = options_.key_type,
+                                                 .kept = last ? &last->struct_type() : nullptr}));
+  return Index::load(connection, select, options_.lookup.key, options_.limits.rows_max);
 }
 
-void Lookup::publish(std::shared_ptr<const Index> index, const Stamp& stamp) {
+void Lookup::publish(std::shared_ptr<const Index> index, const std::string& version) {
   const auto now = clock_.now();
   events::loaded(telemetry_, name(), index->row_count(), now);
   std::lock_guard lock(mutex_);
   index_ = std::move(index);
-  stamp_ = stamp;
+  version_ = version;
   loaded_at_ = checked_at_ = now;
   last_error_.clear();
 }
@@ -113,25 +103,30 @@ bool Lookup::is_due() {
   return true;
 }
 
-bool Lookup::is_loaded(const Stamp& stamp) const {
+bool Lookup::is_loaded(const std::string& version) const {
   std::lock_guard lock(mutex_);
-  return stamp == stamp_;
+  return index_ && version == version_;
 }
 
-void Lookup::refresh() {
+void Lookup::note_unchanged() {
+  events::found_unchanged(telemetry_, name(), clock_.now());
+  // After a failure too: the data are again what they were.
+  std::lock_guard lock(mutex_);
+  last_error_.clear();
+}
+
+Result<void> Lookup::load_if_changed(const std::stop_token& stop) {
+  const auto version = TRY(origin_->version(options_.limits, stop));
+  if (!version || !is_loaded(*version)) return load(stop);
+  note_unchanged();
+  return {};
+}
+
+void Lookup::refresh(const std::stop_token& stop) {
   if (!is_due()) return;
-  const auto now = stamp();
-  if (!now) return note_failure(now.error());
-  if (is_loaded(*now)) {
-    events::found_unchanged(telemetry_, name(), clock_.now());
-    // After a failure too: the file is again what it was.
-    std::lock_guard lock(mutex_);
-    last_error_.clear();
-    return;
-  }
-  auto index = load();
-  if (!index) return note_failure(index.error());
-  publish(std::move(index).value(), *now);
+  const auto refreshed = load_if_changed(stop);
+  if (refreshed || stop.stop_requested()) return;
+  note_failure(placed(refreshed.error()));
 }
 
 Refresher::Refresher(std::vector<Lookup*> lookups) : lookups_(std::move(lookups)) {
@@ -142,7 +137,7 @@ Refresher::Refresher(std::vector<Lookup*> lookups) : lookups_(std::move(lookups)
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
     while (!wake.wait_for(lock, stop, kTick, [] { return false; }) && !stop.stop_requested()) {
-      for (auto* lookup : lookups_) lookup->refresh();
+      for (auto* lookup : lookups_) lookup->refresh(stop);
     }
   });
 }

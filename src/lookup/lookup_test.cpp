@@ -37,14 +37,18 @@ class LookupTest : public testing::Test {
   }
 
   LookupOptions options(const std::string& name, const std::string& key_type = "VARCHAR") {
-    config::Lookup lookup{.name = "c", .path = folder_.path() / name, .key = "id", .refresh = 5min};
+    config::Lookup lookup{.name = "c",
+                          .from = config::LookupFile{folder_.path() / name},
+                          .key = "id",
+                          .refresh = 5min};
     lookup.format = name.ends_with(".parquet") ? config::LookupFormat::Parquet
                     : name.ends_with(".json")  ? config::LookupFormat::Json
                                                : config::LookupFormat::Csv;
     return {.lookup = lookup, .key_type = key_type};
   }
   base::Result<std::unique_ptr<Lookup>> open(LookupOptions options) {
-    return Lookup::open(std::move(options), *loader_, disk_, clock_, {log_, metrics_});
+    auto origin = make_file_origin(options.lookup, disk_);
+    return Lookup::open(std::move(options), std::move(origin), *loader_, clock_, {log_, metrics_});
   }
   std::string open_error(LookupOptions options) {
     const auto lookup = open(std::move(options));
@@ -193,15 +197,15 @@ TEST_F(LookupTest, RefusesWhatIsNoLookup) {
 TEST_F(LookupTest, KeepsItsLimits) {
   write("x.csv", "id\na\nb\nc\n");
   auto limited = options("x.csv");
-  limited.rows_max = 2;
+  limited.limits.rows_max = 2;
   const auto rows = open(limited);
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.error().code, base::Code::Exhausted);
   EXPECT_EQ(rows.error().message,
             "lookup 'c': it has more than 2 rows, the limit of a lookup, which is held in memory");
-  limited.rows_max = 3;
+  limited.limits.rows_max = 3;
   EXPECT_TRUE(open(limited));
-  limited.file_bytes_max = 8;
+  limited.limits.file_bytes_max = 8;
   EXPECT_EQ(open_error(limited),
             "lookup 'c': the file has 9 B; 8 B is the limit, lookups are held in memory");
 }

@@ -23,7 +23,7 @@ constexpr std::size_t kSkipBytes = 1_MiB;
 
 class PlainStream final : public ByteStream {
  public:
-  PlainStream(std::unique_ptr<os::File> file, os::Path path)
+  PlainStream(std::unique_ptr<StoredBytes> file, os::Path path)
       : file_(std::move(file)), path_(std::move(path)) {}
 
   Result<std::size_t> read(char* into, std::size_t size) override {
@@ -42,7 +42,7 @@ class PlainStream final : public ByteStream {
   }
 
  private:
-  const std::unique_ptr<os::File> file_;
+  const std::unique_ptr<StoredBytes> file_;
   const os::Path path_;
   std::uint64_t at_ = 0;
 };
@@ -50,7 +50,7 @@ class PlainStream final : public ByteStream {
 /// Packed data: the parts that gzip and zstd have in common.
 class PackedStream : public ByteStream {
  public:
-  PackedStream(std::unique_ptr<os::File> file, os::Path path)
+  PackedStream(std::unique_ptr<StoredBytes> file, os::Path path)
       : file_(std::move(file)), path_(std::move(path)), input_(kInputBytes) {}
 
   Result<std::size_t> read(char* into, std::size_t size) override {
@@ -105,7 +105,7 @@ class PackedStream : public ByteStream {
     return {};
   }
 
-  const std::unique_ptr<os::File> file_;
+  const std::unique_ptr<StoredBytes> file_;
   const os::Path path_;
   std::uint64_t file_at_ = 0;
   std::vector<char> input_;
@@ -115,7 +115,7 @@ class PackedStream : public ByteStream {
 
 class GzipStream final : public PackedStream {
  public:
-  GzipStream(std::unique_ptr<os::File> file, os::Path path)
+  GzipStream(std::unique_ptr<StoredBytes> file, os::Path path)
       : PackedStream(std::move(file), std::move(path)) {
     constexpr int kGzipOnly = 16 + MAX_WBITS;
     CHECK(inflateInit2(&state_, kGzipOnly) == Z_OK);
@@ -152,7 +152,7 @@ class GzipStream final : public PackedStream {
 
 class ZstdStream final : public PackedStream {
  public:
-  ZstdStream(std::unique_ptr<os::File> file, os::Path path)
+  ZstdStream(std::unique_ptr<StoredBytes> file, os::Path path)
       : PackedStream(std::move(file), std::move(path)), state_(ZSTD_createDStream()) {
     CHECK(state_ != nullptr);
   }
@@ -185,17 +185,11 @@ bool is_packed(const os::Path& path) {
   return path.extension() == ".gz" || path.extension() == ".zst";
 }
 
-Result<std::unique_ptr<ByteStream>> open_byte_stream(os::Disk& disk, const os::Path& path) {
-  auto file = TRY(disk.open(path, os::OpenMode::Read));
-  std::unique_ptr<ByteStream> stream;
-  if (path.extension() == ".gz") {
-    stream = std::make_unique<GzipStream>(std::move(file), path);
-  } else if (path.extension() == ".zst") {
-    stream = std::make_unique<ZstdStream>(std::move(file), path);
-  } else {
-    stream = std::make_unique<PlainStream>(std::move(file), path);
-  }
-  return stream;
+std::unique_ptr<ByteStream> make_byte_stream(std::unique_ptr<StoredBytes> file,
+                                             const os::Path& path) {
+  if (path.extension() == ".gz") return std::make_unique<GzipStream>(std::move(file), path);
+  if (path.extension() == ".zst") return std::make_unique<ZstdStream>(std::move(file), path);
+  return std::make_unique<PlainStream>(std::move(file), path);
 }
 
 }  // namespace millrace::source

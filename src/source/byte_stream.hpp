@@ -5,6 +5,7 @@
 
 #include "base/result.hpp"
 #include "os/disk.hpp"
+#include "source/file_store.hpp"
 
 namespace millrace::source {
 
@@ -22,7 +23,9 @@ class ByteStream {
   virtual base::Result<void> skip(std::uint64_t bytes) = 0;
 };
 
-base::Result<std::unique_ptr<ByteStream>> open_byte_stream(os::Disk& disk, const os::Path& path);
+/// `path` is for its end and for people.
+std::unique_ptr<ByteStream> make_byte_stream(std::unique_ptr<StoredBytes> file,
+                                             const os::Path& path);
 bool is_packed(const os::Path& path);
 
 }  // namespace millrace::source

@@ -21,7 +21,7 @@ class ByteStreamTest : public testing::Test {
     return path;
   }
   Result<std::string> read(const os::Path& path, std::uint64_t skip, std::size_t step) {
-    const auto stream = TRY(open_byte_stream(disk_, path));
+    const auto stream = make_byte_stream(TRY(open_local_bytes(disk_, path)), path);
     if (skip > 0) TRY(stream->skip(skip));
     std::string all;
     std::string piece(step, '\0');
@@ -84,7 +84,7 @@ TEST_F(ByteStreamTest, WhatIsNotPackedAsItsNameSaysIsCorrupt) {
 }
 
 TEST_F(ByteStreamTest, AMissingFileIsNotFound) {
-  EXPECT_EQ(open_byte_stream(disk_, folder_.path() / "none.gz").error().code, Code::NotFound);
+  EXPECT_EQ(open_local_bytes(disk_, folder_.path() / "none.gz").error().code, Code::NotFound);
 }
 
 }  // namespace

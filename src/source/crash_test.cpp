@@ -49,7 +49,8 @@ class FilesCrash {
   }
   bool open() {
     source_.reset();
-    auto opened = open_files_source(config_, folder_.path() / "disk" / "orders", tools_.on(*disk));
+    auto opened = open_files_source(config_, open_local_files(config_, *disk).value(),
+                                    folder_.path() / "disk" / "orders", tools_.on(*disk));
     if (!opened) return false;
     source_ = std::move(opened).value();
     EXPECT_TRUE(committed_.empty() || source_->incarnation() == incarnation_);

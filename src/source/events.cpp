@@ -43,6 +43,21 @@ void look_failed(base::Telemetry telemetry, const std::string& source, const std
   telemetry.log.write(Level::Warn, "source.look_failed", {{"source", source}, {"error", error}});
 }
 
+void file_changed_too_late(base::Telemetry telemetry, const std::string& source,
+                           const std::string& file, const std::string& how) {
+  telemetry.metrics
+      .counter("millrace_source_files_changed_total",
+               "Files that were overwritten after they had been read.", {{"source", source}})
+      .add();
+  telemetry.log.write(Level::Warn, "source.file_changed_too_late",
+                      {{"source", source},
+                       {"file", file},
+                       {"how", how},
+                       {"reason",
+                        "it was read to its end before, so it is not read again; put new data into "
+                        "a file with a new name"}});
+}
+
 void file_grew_too_late(base::Telemetry telemetry, const std::string& source,
                         const std::string& file) {
   telemetry.log.write(

@@ -17,6 +17,9 @@ void records_read(base::Telemetry telemetry, const std::string& source, std::uin
                   std::uint64_t bytes);
 /// New files cannot be looked for.
 void look_failed(base::Telemetry telemetry, const std::string& source, const std::string& error);
+/// A file that was read to its end is another one now; what it holds is not read again.
+void file_changed_too_late(base::Telemetry telemetry, const std::string& source,
+                           const std::string& file, const std::string& how);
 void file_grew_too_late(base::Telemetry telemetry, const std::string& source,
                         const std::string& file);
 

@@ -35,17 +35,17 @@ struct FileReader::Owner {
   std::string_view text() const { return {block.get(), block_bytes}; }
 };
 
-Result<std::unique_ptr<FileReader>> FileReader::open(os::Disk& disk, Options options,
-                                                     const config::Source& source,
+Result<std::unique_ptr<FileReader>> FileReader::open(std::unique_ptr<StoredBytes> bytes,
+                                                     Options options, const config::Source& source,
                                                      std::uint64_t byte) {
   std::unique_ptr<FileReader> reader(new FileReader(std::move(options), source));
-  TRY(reader->begin(disk, byte));
+  TRY(reader->begin(std::move(bytes), byte));
   return reader;
 }
 
 // The file's first bytes say what it is, wherever the reading goes on.
-Result<void> FileReader::begin(os::Disk& disk, std::uint64_t byte) {
-  stream_ = TRY(open_byte_stream(disk, options_.path));
+Result<void> FileReader::begin(std::unique_ptr<StoredBytes> bytes, std::uint64_t byte) {
+  stream_ = make_byte_stream(std::move(bytes), options_.path);
   std::string head = TRY(read_head());
   if (options_.end) head.resize(std::min<std::uint64_t>(head.size(), *options_.end));
   std::size_t begin = head.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;

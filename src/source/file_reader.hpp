@@ -28,14 +28,15 @@ constexpr base::Offset position_of(std::uint64_t ordinal, std::uint64_t byte) {
 class FileReader {
  public:
   struct Options {
-    os::Path path;
+    os::Path path;  ///< for its end and for people
     std::uint64_t ordinal = 0;
     base::Time received_at;            ///< what its records get
     std::optional<std::uint64_t> end;  ///< bytes of the unpacked file; none: to its end
   };
   /// `source` must outlive the reader. `byte` is 0, or where a read left off.
   /// Errors  Invalid: a bad CSV header. Corrupt: the file is shorter than `byte`.
-  static base::Result<std::unique_ptr<FileReader>> open(os::Disk& disk, Options options,
+  static base::Result<std::unique_ptr<FileReader>> open(std::unique_ptr<StoredBytes> bytes,
+                                                        Options options,
                                                         const config::Source& source,
                                                         std::uint64_t byte);
 
@@ -52,7 +53,7 @@ class FileReader {
   struct Owner;
   FileReader(Options options, const config::Source& source)
       : options_(std::move(options)), source_(source) {}
-  base::Result<void> begin(os::Disk& disk, std::uint64_t byte);
+  base::Result<void> begin(std::unique_ptr<StoredBytes> bytes, std::uint64_t byte);
   base::Result<std::string> read_head();
   base::Result<std::size_t> read_header(std::string_view head, std::size_t begin);
   base::Result<bool> read_block(Owner& owner, std::uint64_t bytes);

@@ -1,7 +1,6 @@
 #include "source/files_source.hpp"
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -26,25 +25,22 @@ using base::Result;
 using base::ShardId;
 using namespace base::literals;
 
-constexpr std::uint64_t kHeadBytes = 64_KiB;
-constexpr auto kLookEvery = std::chrono::seconds(1);
-
 /// What a file looked like when its folder was listed last.
 struct Look {
   std::uint64_t stored_bytes = 0;
-  base::Time modified_at;
-  bool is_reported = false;  // that it grew too late
+  std::string stamp;
+  bool is_reported = false;  // that it grew or changed too late
 };
 
 class FilesSource final : public Source {
  public:
-  FilesSource(config::Source source, const os::Path& glob, const log::Tools& tools,
+  FilesSource(config::Source source, std::unique_ptr<FileStore> store, const log::Tools& tools,
               std::unique_ptr<FileJournal> journal)
       : source_(std::move(source)),
-        folder_(glob.parent_path()),
-        pattern_(glob.filename().string()),
+        look_every_(std::get<config::FilesSource>(source_.from).look_every),
         tools_(tools),
         incarnation_(journal->incarnation()),
+        store_(std::move(store)),
         journal_(std::move(journal)) {}
 
   const std::string& incarnation() const override { return incarnation_; }
@@ -66,10 +62,11 @@ class FilesSource final : public Source {
   // All of these: the caller holds mutex_ (or is alone).
   Offset end_now() const;
   bool is_newest(std::size_t ordinal) const { return ordinal + 1 == journal_->files().size(); }
-  os::Path path_of(const FoundFile& file) const { return folder_ / file.name; }
+  std::string place_of(const FoundFile& file) const { return store_->place_of(file.name); }
   void look_if_due();
-  Result<FoundFile> describe(const os::FileInfo& info) const;
-  Result<void> look_again(std::size_t ordinal, const os::FileInfo& info);
+  Result<FoundFile> describe(const StoredFile& file) const;
+  Result<void> look_again(std::size_t ordinal, const StoredFile& file);
+  void take_change(const FoundFile& known, Look& look, const StoredFile& file, std::string how);
   Error changed(const FoundFile& file, std::string_view how) const;
   Result<bool> has_more(std::size_t ordinal, std::uint64_t byte) const;
   Result<void> go_to(std::size_t ordinal, std::uint64_t byte);
@@ -77,14 +74,14 @@ class FilesSource final : public Source {
   Result<void> note_end(std::size_t ordinal, std::uint64_t byte);
 
   const config::Source source_;
-  const os::Path folder_;
-  const std::string pattern_;
+  const std::chrono::microseconds look_every_;
   const log::Tools tools_;
   const std::string incarnation_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any timer_;  // waits of wait_beyond; only a stop wakes it
   // All below: guarded by mutex_.
+  std::unique_ptr<FileStore> store_;
   std::unique_ptr<FileJournal> journal_;
   std::unordered_map<std::string, Look> looks_;
   std::unique_ptr<FileReader> reader_;
@@ -131,8 +128,9 @@ Result<RecordBatch> FilesSource::read_file(std::size_t ordinal, std::uint64_t by
                                            std::uint64_t bytes_max) {
   TRY(go_to(ordinal, byte));
   // Before the bytes: what comes after is seen as growth.
-  if (const auto info = TRY(tools_.disk.stat(path_of(journal_->files()[ordinal])))) {
-    read_stored_bytes_ = info->size;
+  if (store_->can_grow()) {
+    const auto now = TRY(store_->stat(journal_->files()[ordinal].name));
+    if (now) read_stored_bytes_ = now->bytes;
   }
   auto batch = TRY(reader_->read(bytes_max));
   std::uint64_t bytes = 0;
@@ -155,7 +153,7 @@ bool FilesSource::wait_beyond(std::span<const Offset> positions, std::chrono::mi
     if (changed_ || position < end_now()) return true;
     const auto now = std::chrono::steady_clock::now();
     if (now >= deadline || stop.stop_requested()) return false;
-    timer_.wait_until(lock, stop, std::min<base::SteadyTime>(deadline, now + kLookEvery),
+    timer_.wait_until(lock, stop, std::min<base::SteadyTime>(deadline, now + look_every_),
                       [] { return false; });
   }
 }
@@ -168,13 +166,14 @@ Offset FilesSource::end_now() const {
   const auto look = looks_.find(newest.name);
   const std::uint64_t stored =
       look == looks_.end() ? newest.stored_bytes : look->second.stored_bytes;
-  if (newest.end && stored <= newest.stored_bytes) return position_of(ordinal, *newest.end);
+  if (newest.end && (stored <= newest.stored_bytes || !store_->can_grow()))
+    return position_of(ordinal, *newest.end);
   // How much packed data unpack to is known at their end only.
   return position_of(ordinal, is_packed(newest.name) ? kByteMax : stored);
 }
 
 void FilesSource::look_if_due() {
-  if (tools_.clock.steady_now() - looked_at_ < kLookEvery) return;
+  if (tools_.clock.steady_now() - looked_at_ < look_every_) return;
   auto looked = look();
   if (!looked && !is_look_failing_) {
     events::look_failed(tools_.telemetry, source_.name, looked.error().text());
@@ -186,19 +185,16 @@ Result<void> FilesSource::look() {
   looked_at_ = tools_.clock.steady_now();
   changed_.reset();
   std::vector<FoundFile> found;
-  for (const auto& info : TRY(tools_.disk.list(folder_))) {
-    if (info.is_directory || ::fnmatch(pattern_.c_str(), info.name.c_str(), FNM_PERIOD) != 0) {
-      continue;
-    }
-    if (const auto ordinal = journal_->ordinal_of(info.name)) {
-      TRY(look_again(*ordinal, info));
-    } else if (info.size > 0) {  // an empty file is one that is only being begun
-      if (info.name.find('\n') != std::string::npos) {
+  for (const auto& file : TRY(store_->list())) {
+    if (const auto ordinal = journal_->ordinal_of(file.name)) {
+      TRY(look_again(*ordinal, file));
+    } else if (file.bytes > 0) {  // an empty file is one that is only being begun
+      if (file.name.find('\n') != std::string::npos) {
         return Error{Code::Invalid, "a file's name holds a line break: rename it",
-                     (folder_ / base::printable(info.name)).string()};
+                     store_->place_of(base::printable(file.name))};
       }
-      found.push_back(TRY(describe(info)));
-      looks_[info.name] = {.stored_bytes = info.size, .modified_at = info.modified_at};
+      found.push_back(TRY(describe(file)));
+      looks_[file.name] = {.stored_bytes = file.bytes, .stamp = file.stamp};
     }
   }
   if (found.empty()) return {};
@@ -207,41 +203,46 @@ Result<void> FilesSource::look() {
   return {};
 }
 
-Result<FoundFile> FilesSource::describe(const os::FileInfo& info) const {
-  const auto file = TRY(tools_.disk.open(folder_ / info.name, os::OpenMode::Read));
-  std::string head(std::min(info.size, kHeadBytes), '\0');
-  head.resize(TRY(file->read_at(0, head.data(), head.size())));
-  return FoundFile{.name = info.name,
-                   .found_at = tools_.clock.now(),
-                   .stored_bytes = info.size,
-                   .head_bytes = head.size(),
-                   .head_hash = log::checksum(head, 0)};
+Result<FoundFile> FilesSource::describe(const StoredFile& file) const {
+  FoundFile found{.name = file.name, .found_at = tools_.clock.now(), .stored_bytes = file.bytes};
+  TRY(store_->identify(file, found));
+  return found;
 }
 
 // A known file may grow, but not change.
-Result<void> FilesSource::look_again(std::size_t ordinal, const os::FileInfo& info) {
-  Look& look = looks_[info.name];
-  if (look.stored_bytes == info.size && look.modified_at == info.modified_at) return {};
+Result<void> FilesSource::look_again(std::size_t ordinal, const StoredFile& file) {
+  Look& look = looks_[file.name];
+  if (look.stored_bytes == file.bytes && look.stamp == file.stamp) return {};
   const FoundFile& known = journal_->files()[ordinal];
-  if (info.size < known.stored_bytes) {
-    changed_ = changed(
-        known, fmt::format("it had {} bytes, now it has {}", known.stored_bytes, info.size));
+  if (file.bytes < known.stored_bytes) {
+    take_change(known, look, file,
+                fmt::format("it had {} bytes, now it has {}", known.stored_bytes, file.bytes));
     return {};
   }
-  const auto file = TRY(tools_.disk.open(path_of(known), os::OpenMode::Read));
-  std::string head(known.head_bytes, '\0');
-  head.resize(TRY(file->read_at(0, head.data(), head.size())));
-  if (log::checksum(head, 0) != known.head_hash) {
-    changed_ = changed(known, "it begins with other bytes than before");
+  if (!TRY(store_->is_same(file, known))) {
+    take_change(
+        known, look, file,
+        store_->can_grow() ? "it begins with other bytes than before" : "its ETag is another one");
     return {};
   }
-  look.stored_bytes = info.size;
-  look.modified_at = info.modified_at;
-  if (known.is_closed && info.size > known.stored_bytes && !look.is_reported) {
-    events::file_grew_too_late(tools_.telemetry, source_.name, info.name);
+  look.stored_bytes = file.bytes;
+  look.stamp = file.stamp;
+  if (known.is_closed && file.bytes > known.stored_bytes && !look.is_reported) {
+    events::file_grew_too_late(tools_.telemetry, source_.name, file.name);
     look.is_reported = true;
   }
   return {};
+}
+
+// An object that was read to its end is whole in the tables; on a disk the old file can come back.
+void FilesSource::take_change(const FoundFile& known, Look& look, const StoredFile& file,
+                              std::string how) {
+  if (store_->can_grow() || !known.end) {
+    changed_ = changed(known, how);
+    return;
+  }
+  events::file_changed_too_late(tools_.telemetry, source_.name, place_of(known), how);
+  look = {.stored_bytes = file.bytes, .stamp = file.stamp, .is_reported = true};
 }
 
 Error FilesSource::changed(const FoundFile& file, std::string_view how) const {
@@ -249,7 +250,7 @@ Error FilesSource::changed(const FoundFile& file, std::string_view how) const {
           fmt::format("the file was changed after source '{}' found it: {}. Put the old one back; "
                       "new data belong into a file with a new name",
                       source_.name, how),
-          path_of(file).string()};
+          place_of(file)};
 }
 
 // False: it was read to its end, as far as is known; the file itself may be gone by now.
@@ -259,29 +260,31 @@ Result<bool> FilesSource::has_more(std::size_t ordinal, std::uint64_t byte) cons
     return changed(file, fmt::format("byte {} was committed, but it ended at {}", byte, *file.end));
   }
   if (byte != file.end) return true;
-  if (file.is_closed) return false;
-  const auto info = TRY(tools_.disk.stat(path_of(file)));
-  return info && info->size > file.stored_bytes;
+  if (file.is_closed || !store_->can_grow()) return false;
+  const auto now = TRY(store_->stat(file.name));
+  return now && now->bytes > file.stored_bytes;
 }
 
 Result<void> FilesSource::go_to(std::size_t ordinal, std::uint64_t byte) {
   if (reader_ && reader_->ordinal() == ordinal && reader_->byte() == byte) return {};
   reader_ = nullptr;
   const FoundFile& file = journal_->files()[ordinal];
-  const auto info = TRY(tools_.disk.stat(path_of(file)));
-  if (!info) {
+  const auto now = TRY(store_->stat(file.name));
+  if (!now) {
     return Error{
         Code::NotFound,
         fmt::format("the file is gone, but source '{}' has read it only up to byte {}: put "
                     "it back",
                     source_.name, byte),
-        path_of(file).string()};
+        place_of(file)};
   }
-  TRY(look_again(ordinal, *info));
+  TRY(look_again(ordinal, *now));
   if (changed_) return *changed_;
-  read_stored_bytes_ = info->size;
-  reader_ = TRY(FileReader::open(tools_.disk,
-                                 {.path = path_of(file),
+  if (!TRY(store_->is_same(*now, file))) return changed(file, "its ETag is another one");
+  read_stored_bytes_ = now->bytes;
+  auto bytes = TRY(store_->open(*now));
+  reader_ = TRY(FileReader::open(std::move(bytes),
+                                 {.path = place_of(file),
                                   .ordinal = ordinal,
                                   .received_at = file.found_at,
                                   .end = file.is_closed ? file.end : std::nullopt},
@@ -309,25 +312,12 @@ Result<void> FilesSource::note_end(std::size_t ordinal, std::uint64_t byte) {
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_files_source(const config::Source& source,
+                                                  std::unique_ptr<FileStore> store,
                                                   const os::Path& state_folder,
                                                   const log::Tools& tools) {
-  const auto* files = std::get_if<config::FilesSource>(&source.from);
-  if (files == nullptr) {
-    return Error{Code::Invalid, fmt::format("source '{}' reads no files", source.name),
-                 source.place.text()};
-  }
-  const os::Path glob = files->glob;
-  if (glob.filename().empty() ||
-      glob.parent_path().string().find_first_of("*?[") != std::string::npos) {
-    return Error{
-        Code::Invalid,
-        fmt::format("source '{}' must read files of one folder: wildcards may stand in the "
-                    "last part of its path only, in '{}' they do not",
-                    source.name, files->glob),
-        source.place.text()};
-  }
+  CHECK(std::holds_alternative<config::FilesSource>(source.from));
   auto journal = TRY(FileJournal::open(tools.disk, state_folder, tools.random));
-  auto opened = std::make_unique<FilesSource>(source, glob, tools, std::move(journal));
+  auto opened = std::make_unique<FilesSource>(source, std::move(store), tools, std::move(journal));
   TRY(opened->look().context(fmt::format("source '{}'", source.name)));
   return std::unique_ptr<Source>(std::move(opened));
 }

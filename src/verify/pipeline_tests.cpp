@@ -113,6 +113,7 @@ class Bench {
     os::Disk& disk;
     base::Telemetry telemetry;
     os::Path folder;
+    const lookup::OpenOrigin& open_origin;
   };
 
   Bench(Parts parts, base::Time now) : parts_(std::move(parts)), clock_(now) {}
@@ -162,9 +163,10 @@ class Bench {
  private:
   Result<void> open_lookups(flow::WorkerParts& parts) {
     for (const auto& lookup : parts_.pipeline.lookups) {
+      auto origin = TRY(parts_.open_origin(lookup));
       auto opened = TRY(lookup::Lookup::open(
           {.lookup = lookup, .key_type = flow::lookup_key_type(parts_.pipeline, lookup.name)},
-          *engine_, parts_.disk, clock_, parts_.telemetry));
+          std::move(origin), *engine_, clock_, parts_.telemetry));
       parts.lookups[lookup.name] = opened.get();
       lookups_.push_back(std::move(opened));
     }
@@ -296,7 +298,8 @@ Result<std::vector<TestOutcome>> run_pipeline_tests(
     for (const auto cut : {Cut::OneBatch, Cut::OneRecordEach}) {
       const auto folder = options.scratch / std::to_string(run++);
       {
-        Bench bench({pipeline, disk, telemetry, folder}, now_of(pipeline, test));
+        Bench bench({pipeline, disk, telemetry, folder, options.open_origin},
+                    now_of(pipeline, test));
         TRY(bench.run(test, cut));
         failures[cut] = failures_of(bench, test);
       }

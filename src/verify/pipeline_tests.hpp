@@ -7,6 +7,7 @@
 #include "base/random.hpp"
 #include "base/telemetry.hpp"
 #include "config/pipeline.hpp"
+#include "lookup/origin.hpp"
 #include "os/disk.hpp"
 
 namespace millrace::verify {
@@ -22,6 +23,7 @@ struct TestOutcome {
 
 struct PipelineTestsOptions {
   os::Path scratch;                ///< an empty folder; what is put there may be removed afterwards
+  lookup::OpenOrigin open_origin;  ///< where lookups come from
   std::string name_contains = {};  ///< only tests with this in their name
 };
 

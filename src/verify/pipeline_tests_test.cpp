@@ -20,8 +20,13 @@ class PipelineTests : public testing::Test {
  protected:
   base::Result<std::vector<TestOutcome>> run(const config::Pipeline& pipeline,
                                              const std::string& name_contains = "") {
-    return run_pipeline_tests(pipeline, {.scratch = folder_.path(), .name_contains = name_contains},
-                              disk_, {log_, metrics_});
+    return run_pipeline_tests(
+        pipeline,
+        {.scratch = folder_.path(),
+         .open_origin =
+             [this](const auto& lookup) { return lookup::make_file_origin(lookup, disk_); },
+         .name_contains = name_contains},
+        disk_, {log_, metrics_});
   }
 
   config::Pipeline parsed(const std::string& tests) {

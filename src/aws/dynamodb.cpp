@@ -1,0 +1,240 @@
+#include "aws/dynamodb.hpp"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+
+namespace millrace::aws {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using Json = nlohmann::json;
+using Kind = Attribute::Kind;
+
+// DynamoDB's own limit is 32.
+constexpr int kDepthMax = 40;
+
+Error no_answer(const std::string& what) {
+  return {Code::Corrupt, "DynamoDB answered what is no " + what};
+}
+
+std::optional<Kind> kind_of(std::string_view letters) {
+  static const std::map<std::string_view, Kind> kKinds{
+      {"NULL", Kind::Null},  {"BOOL", Kind::Bool},   {"N", Kind::Number}, {"S", Kind::Text},
+      {"B", Kind::Binary},   {"L", Kind::List},      {"M", Kind::Map},    {"NS", Kind::NumberSet},
+      {"SS", Kind::TextSet}, {"BS", Kind::BinarySet}};
+  const auto found = kKinds.find(letters);
+  if (found == kKinds.end()) return std::nullopt;
+  return found->second;
+}
+
+Kind element_kind(Kind set) {
+  return set == Kind::NumberSet ? Kind::Number : set == Kind::TextSet ? Kind::Text : Kind::Binary;
+}
+
+std::optional<std::string> base64_decoded(std::string_view text) {
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const auto size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                    reinterpret_cast<const unsigned char*>(text.data()),
+                                    static_cast<int>(text.size()));
+  if (size < 0) return std::nullopt;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  bytes.resize(static_cast<std::size_t>(size) - padding);
+  return bytes;
+}
+
+Result<Attribute> attribute_of(const Json& json, int depth);
+
+Result<Attribute> scalar_of(Kind kind, const Json& value) {
+  if (!value.is_string()) return no_answer("value");
+  auto text = value.get<std::string>();
+  if (kind != Kind::Binary) return Attribute{.kind = kind, .text = std::move(text)};
+  auto bytes = base64_decoded(text);
+  if (!bytes) return no_answer("binary value");
+  return Attribute{.kind = kind, .text = std::move(*bytes)};
+}
+
+Result<std::vector<NamedAttribute>> fields_of(const Json& json, int depth) {
+  if (!json.is_object()) return no_answer("item");
+  std::vector<NamedAttribute> fields;  // nlohmann sorts by name
+  for (const auto& [name, value] : json.items()) {
+    fields.push_back({name, TRY(attribute_of(value, depth + 1))});
+  }
+  return fields;
+}
+
+Result<Attribute> composite_of(Kind kind, const Json& value, int depth) {
+  Attribute attribute{.kind = kind};
+  if (kind == Kind::Map) {
+    attribute.fields = TRY(fields_of(value, depth));
+    return attribute;
+  }
+  if (!value.is_array()) return no_answer("list");
+  for (const auto& element : value) {
+    attribute.elements.push_back(kind == Kind::List ? TRY(attribute_of(element, depth + 1))
+                                                    : TRY(scalar_of(element_kind(kind), element)));
+  }
+  return attribute;
+}
+
+// `{"N": "1"}`
+Result<Attribute> attribute_of(const Json& json, int depth) {
+  if (!json.is_object() || json.size() != 1 || depth > kDepthMax) return no_answer("value");
+  const auto kind = kind_of(json.begin().key());
+  const auto& value = json.begin().value();
+  if (!kind) return no_answer("value of a known type");
+  switch (*kind) {
+    case Kind::Null:
+      return Attribute{};
+    case Kind::Bool:
+      if (!value.is_boolean()) return no_answer("value");
+      return Attribute{.kind = *kind, .text = value.get<bool>() ? "true" : "false"};
+    case Kind::Number:
+    case Kind::Text:
+    case Kind::Binary:
+      return scalar_of(*kind, value);
+    default:
+      return composite_of(*kind, value, depth);
+  }
+}
+
+// The member of an object, or null.
+const Json* member(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found == json.end() ? nullptr : &*found;
+}
+
+std::string text_of(const Json& json, const char* name) {
+  const auto* value = member(json, name);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
+}
+
+std::string text_of(const Json& request) {
+  return request.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<std::vector<TableDescription::Key>> declared_of(const Json& table) {
+  std::vector<TableDescription::Key> declared;
+  const auto* list = member(table, "AttributeDefinitions");
+  if (list == nullptr || !list->is_array()) return no_answer("table");
+  for (const auto& entry : *list) {
+    const auto kind = kind_of(text_of(entry, "AttributeType"));
+    const auto name = text_of(entry, "AttributeName");
+    if (!kind || name.empty()) return no_answer("attribute definition");
+    declared.push_back({name, *kind});
+  }
+  return declared;
+}
+
+std::string mend_for(const ServiceError& error, const std::string& table, const std::string& region,
+                     const std::string& endpoint) {
+  if (error.code == "ResourceNotFoundException") {
+    return fmt::format(
+        "make the table in region {}, or check its name, the region and the "
+        "endpoint {}",
+        region, endpoint);
+  }
+  if (error.code == "AccessDeniedException") {
+    return fmt::format(
+        "the policy must allow dynamodb:DescribeTable and dynamodb:Scan on "
+        "arn:aws:dynamodb:{}:ACCOUNT:table/{}",
+        region, table);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<DynamoDb> DynamoDb::open(Client& client, const std::string& region) {
+  auto settings = client.settings();
+  if (!region.empty()) settings.region = region;
+  auto endpoint = TRY(settings.endpoint(kDynamoDb));
+  return DynamoDb(client, settings.region, std::move(endpoint));
+}
+
+Error DynamoDb::refused(const ServiceError& error, const std::string& operation,
+                        const std::string& table) const {
+  auto told =
+      error.as_error(fmt::format("{} of the DynamoDB table {}", operation, base::printable(table)));
+  const auto mend = mend_for(error, table, region_.empty() ? "us-east-1" : region_, endpoint_);
+  if (!mend.empty()) told.message += " (" + mend + ")";
+  return told;
+}
+
+Result<std::string> DynamoDb::ask(const std::string& operation, std::string body,
+                                  const std::string& table, const std::stop_token& stop) const {
+  auto outcome = TRY(client_
+                         ->call_json(kDynamoDb,
+                                     {.operation = operation,
+                                      .body = std::move(body),
+                                      .endpoint = endpoint_,
+                                      .region = region_},
+                                     stop)
+                         .context("the DynamoDB table " + base::printable(table)));
+  if (const auto* error = std::get_if<ServiceError>(&outcome)) {
+    return refused(*error, operation, table);
+  }
+  return std::move(std::get<http::Response>(outcome).body);
+}
+
+Result<TableDescription> DynamoDb::describe(const std::string& table, const std::stop_token& stop) {
+  const auto body = TRY(ask("DescribeTable", text_of(Json{{"TableName", table}}), table, stop));
+  const auto document = Json::parse(body, nullptr, false);
+  const auto* described = document.is_object() ? member(document, "Table") : nullptr;
+  if (described == nullptr || !described->is_object()) return no_answer("table");
+  TableDescription out{.status = text_of(*described, "TableStatus")};
+  // A table that is changed, and one whose key is gone for a while, can be read.
+  out.is_ready = out.status != "CREATING" && out.status != "DELETING";
+  out.declared = TRY(declared_of(*described));
+  const auto* keys = member(*described, "KeySchema");
+  if (keys == nullptr || !keys->is_array()) return no_answer("table");
+  for (const char* type : {"HASH", "RANGE"}) {
+    for (const auto& key : *keys) {
+      if (text_of(key, "KeyType") != type) continue;
+      const auto found = std::ranges::find(out.declared, text_of(key, "AttributeName"),
+                                           &TableDescription::Key::name);
+      if (found != out.declared.end()) out.keys.push_back(*found);
+    }
+  }
+  if (out.keys.empty()) return no_answer("table with a key");
+  return out;
+}
+
+Result<ScanPage> DynamoDb::scan(const ScanOptions& options, const std::stop_token& stop) {
+  Json request{{"TableName", options.table},
+               {"Segment", options.segment},
+               {"TotalSegments", options.segments},
+               {"ConsistentRead", options.is_consistent},
+               {"ReturnConsumedCapacity", "TOTAL"}};
+  if (options.items_max > 0) request["Limit"] = options.items_max;
+  if (!options.after.empty()) request["ExclusiveStartKey"] = Json::parse(options.after);
+  std::vector<std::string> names;
+  for (const auto& attribute : options.attributes) {
+    names.push_back(fmt::format("#a{}", names.size()));  // names may be reserved words
+    request["ExpressionAttributeNames"][names.back()] = attribute;
+  }
+  if (!names.empty()) request["ProjectionExpression"] = base::join(names, ",");
+  const auto body = TRY(ask("Scan", text_of(request), options.table, stop));
+  const auto document = Json::parse(body, nullptr, false);
+  const auto* items = document.is_object() ? member(document, "Items") : nullptr;
+  if (items == nullptr || !items->is_array()) return no_answer("page of a scan");
+  ScanPage page;
+  page.items.reserve(items->size());
+  for (const auto& item : *items) page.items.push_back(TRY(fields_of(item, 0)));
+  const auto* last = member(document, "LastEvaluatedKey");
+  if (last != nullptr && last->is_object() && !last->empty()) page.next = last->dump();
+  const auto* used = member(document, "ConsumedCapacity");
+  const auto* units =
+      used != nullptr && used->is_object() ? member(*used, "CapacityUnits") : nullptr;
+  if (units != nullptr && units->is_number()) page.units_used = units->get<double>();
+  return page;
+}
+
+}  // namespace millrace::aws
