@@ -4,6 +4,7 @@
 The suites: the house rules (tools/tidy.py), the tools' own tests, the rooms' unit tests (ctest), and the system tests
 (tests/run.py, which gets this script's arguments and the binary's path in MILLRACE, and closes with such a line too).
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -43,14 +44,28 @@ def tool_tests():
     return passed, failed
 
 
+@contextlib.contextmanager
+def warehouse():
+    """The address of a PostgreSQL that unit tests may use, for as long as they run; nothing if it is not installed."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from harness import postgres_server
+    if not postgres_server.programs():
+        print("PostgreSQL is not installed: the tests that need it are left out")
+        yield {}
+        return
+    with postgres_server.PostgresServer() as server:
+        yield {"MILLRACE_TEST_POSTGRES": server.url}
+
+
 def unit_tests():
     """Counts test cases, not programs; a program that leaves no result counts as one failure."""
     title("unit tests")
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir(parents=True)
-    environment = {**os.environ, "GTEST_OUTPUT": f"xml:{RESULTS}/"}
-    code = subprocess.run(["ctest", "--test-dir", BUILD, "--output-on-failure", "--no-tests=error", "-j", str(os.cpu_count())],
-                          env=environment, check=False).returncode
+    with warehouse() as address:
+        environment = {**os.environ, **address, "GTEST_OUTPUT": f"xml:{RESULTS}/"}
+        code = subprocess.run(["ctest", "--test-dir", BUILD, "--output-on-failure", "--no-tests=error", "-j", str(os.cpu_count())],
+                              env=environment, check=False).returncode
     passed = failed = 0
     for path in RESULTS.glob("*.xml"):
         suites = xml.etree.ElementTree.parse(path).getroot()

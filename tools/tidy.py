@@ -38,6 +38,7 @@ FOREIGN = {
     "openssl/": {"http", "aws", "kinesis"},
     "aws/": {"aws"},
     "lmdb": {"flow"},
+    "libpq-fe.h": {"postgres"},
     "prometheus/": {"base"},
     "spdlog/": {"base"},
     "CLI/": {"app"},

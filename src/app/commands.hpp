@@ -101,6 +101,7 @@ struct JobOptions {
 Exit list_jobs(const JobOptions& options, Screen& screen);
 Exit list_runs(const JobOptions& options, Screen& screen);
 Exit run_job(const JobOptions& options, Screen& screen);
+Exit load_job(const JobOptions& options, Screen& screen);
 Exit backfill_job(const JobOptions& options, Screen& screen);
 
 struct RejectsOptions {

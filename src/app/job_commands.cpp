@@ -44,6 +44,17 @@ std::string stale_of(const Json& job) {
   return out.empty() ? "all fresh" : out;
 }
 
+// `reporting`, `reporting: 3 wait`, with why if a load failed.
+Cell warehouse_of(const Json& job) {
+  const auto load = job.find("load");
+  if (load == job.end() || !load->is_object()) return std::nullopt;
+  auto out = cell(*load, "warehouse").value_or("?");
+  const auto waiting = cell(*load, "waiting");
+  if (waiting && *waiting != "0") out += fmt::format(": {} wait", *waiting);
+  if (const auto error = cell(*load, "error")) out += fmt::format(": {}", *error);
+  return out;
+}
+
 std::string status_text(const Json& run, const Paint& paint) {
   const auto status = cell(run, "status").value_or("?");
   const auto colour = status == "succeeded" ? Colour::Green
@@ -60,7 +71,7 @@ std::string amounts_of(const Json& run) {
 }
 
 // One line a run; a failure's reason below it.
-Exit print_runs(const Json& answer, Screen& screen) {
+Exit print_runs(const Json& answer, std::string_view none, Screen& screen) {
   Exit exit = Exit::Fine;
   const auto& runs = items_of(answer, "runs");
   for (const auto& run : runs) {
@@ -74,7 +85,7 @@ Exit print_runs(const Json& answer, Screen& screen) {
     if (error) screen.line("  " + *error);
     if (status == "failed") exit = Exit::Failed;
   }
-  if (runs.empty()) screen.line("nothing to do: every partition is fresh");
+  if (runs.empty()) screen.line(none);
   return exit;
 }
 
@@ -84,7 +95,13 @@ Exit ask_for_runs(const JobOptions& options, std::string_view what, const Json& 
     const auto path = fmt::format("/v1/jobs/{}/{}", http::percent_encode(options.job), what);
     const auto answer = TRY(companion.send(post(path, body.dump())));
     const auto document = TRY(parse_answer(answer));
-    if (options.data.output == Output::Table) return print_runs(document, screen);
+    if (options.data.output == Output::Table) {
+      const bool is_load = what == "loads";
+      return print_runs(document,
+                        is_load ? "nothing to do: the warehouse has every partition"
+                                : "nothing to do: every partition is fresh",
+                        screen);
+    }
     screen.print(answer);
     for (const auto& run : items_of(document, "runs")) {
       if (cell(run, "status").value_or("") == "failed") return Exit::Failed;
@@ -103,11 +120,22 @@ Exit list_jobs(const JobOptions& options, Screen& screen) {
       return Exit::Fine;
     }
     const auto answer = TRY(parse_answer(body));
-    TextTable table({{"job"}, {"at"}, {"each"}, {"next run"}, {"last run"}, {"partitions"}});
-    for (const auto& job : items_of(answer, "jobs")) {
-      table.add({cell(job, "name"), cell(job, "at").value_or("when asked"),
-                 cell(job, "each").value_or(""), time_cell(job, "next_run_at").value_or(""),
-                 last_run_of(job).value_or("never"), stale_of(job)});
+    const auto& jobs = items_of(answer, "jobs");
+    const bool has_loads =
+        std::ranges::any_of(jobs, [](const Json& job) { return warehouse_of(job).has_value(); });
+    std::vector<TextTable::Column> columns{{"job"},      {"at"},       {"each"},
+                                           {"next run"}, {"last run"}, {"partitions"}};
+    if (has_loads) columns.push_back({"warehouse"});
+    TextTable table(columns);
+    for (const auto& job : jobs) {
+      std::vector<Cell> cells{cell(job, "name"),
+                              cell(job, "at").value_or("when asked"),
+                              cell(job, "each").value_or(""),
+                              time_cell(job, "next_run_at").value_or(""),
+                              last_run_of(job).value_or("never"),
+                              stale_of(job)};
+      if (has_loads) cells.emplace_back(warehouse_of(job).value_or(""));
+      table.add(std::move(cells));
     }
     screen.print(table.text(screen.paint(), screen.columns()));
     return Exit::Fine;
@@ -145,6 +173,12 @@ Exit run_job(const JobOptions& options, Screen& screen) {
   Json body = Json::object();
   if (options.partition) body["partition"] = *options.partition;
   return ask_for_runs(options, "runs", body, screen);
+}
+
+Exit load_job(const JobOptions& options, Screen& screen) {
+  Json body = Json::object();
+  if (options.partition) body["partition"] = *options.partition;
+  return ask_for_runs(options, "loads", body, screen);
 }
 
 Exit backfill_job(const JobOptions& options, Screen& screen) {

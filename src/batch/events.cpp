@@ -76,6 +76,41 @@ void claim_lost(base::Telemetry telemetry, const std::string& job, const std::st
   telemetry.log.write(Level::Warn, "job.claim_lost", {{"job", job}, {"partition", partition}});
 }
 
+void load_ended(base::Telemetry telemetry, const RunRow& row) {
+  const bool is_good = row.status == RunStatus::Succeeded;
+  const std::chrono::duration<double> took = row.duration;
+  telemetry.metrics
+      .counter("millrace_loads_total", "Loads of a partition into a warehouse that ended.",
+               {{"load", row.job}, {"status", std::string(name_of(row.status))}})
+      .add();
+  if (is_good) {
+    telemetry.metrics
+        .counter("millrace_load_rows_total", "Rows that were loaded into a warehouse.",
+                 {{"load", row.job}})
+        .add(static_cast<double>(row.rows));
+  }
+  telemetry.log.write(is_good ? Level::Info : Level::Error,
+                      is_good ? "load.succeeded" : "load.failed",
+                      {{"load", row.job},
+                       {"partition", row.partition},
+                       {"run", row.run_id},
+                       {"attempt", row.attempt},
+                       {"rows", row.rows},
+                       {"seconds", took.count()},
+                       {"error", row.error}});
+}
+
+void load_waits(base::Telemetry telemetry, const std::string& load, const std::string& error) {
+  telemetry.log.write(Level::Warn, "load.waits", {{"load", load}, {"error", error}});
+}
+
+void loads_waiting(base::Telemetry telemetry, const std::string& load, std::size_t count) {
+  telemetry.metrics
+      .gauge("millrace_loads_waiting", "Partitions that a warehouse lacks, or has of an older run.",
+             {{"load", load}})
+      .set(static_cast<double>(count));
+}
+
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error) {
   telemetry.metrics
       .counter("millrace_job_schedule_errors_total",

@@ -17,6 +17,11 @@ void run_retried(base::Telemetry telemetry, const std::string& job, const std::s
 void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                     const std::string& why);
 void claim_lost(base::Telemetry telemetry, const std::string& job, const std::string& partition);
+/// A load into a warehouse: `row.job` is `job@warehouse`.
+void load_ended(base::Telemetry telemetry, const RunRow& row);
+/// It will be tried again later.
+void load_waits(base::Telemetry telemetry, const std::string& load, const std::string& error);
+void loads_waiting(base::Telemetry telemetry, const std::string& load, std::size_t count);
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error);
 void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count);
 

@@ -44,6 +44,7 @@ Result<void> Jobs::open_tables() {
                       {.pipeline = parts_.pipeline.name, .claim_time = parts_.options.claim_time}));
   parts_.board.add_table("_runs", runs_->table());
   runner_ = std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_});
+  loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_});
   for (auto& plan : plans.plans) TRY(add_job(std::move(plan)));
   TRY(runs_->end_abandoned([&](const Claim& claim) -> std::optional<std::int64_t> {
     const auto job = find(claim.job);
@@ -85,6 +86,7 @@ Result<void> Jobs::add_job(JobPlan plan) {
     TRY(runs_->set_scheduled_until(config.name, parts_.tools.clock.now()));
   }
   parts_.board.add_table(config.name, *job->table);
+  if (config.load) loads_->add(job->runnable());
   jobs_.push_back(std::move(job));
   return {};
 }
@@ -101,6 +103,7 @@ Result<Jobs::Job*> Jobs::find(std::string_view name) {
 
 void Jobs::start() {
   if (thread_.joinable()) return;
+  loads_->start();
   thread_ = std::jthread([this](const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any changed;
@@ -121,6 +124,7 @@ void Jobs::stop() {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   if (thread_.joinable()) thread_.join();
+  if (loads_) loads_->stop();
 }
 
 Result<RunRow> Jobs::run_one(Job& job, const Partition& partition, Trigger trigger) {
@@ -144,26 +148,48 @@ Result<std::vector<RunRow>> Jobs::run(std::string_view name,
                                       const std::optional<std::string>& partition) {
   Job& job = *TRY(find(name));
   std::vector<RunRow> rows;
-  std::optional<Partition> wanted;
-  if (partition) {
-    if (job.plan.job.each == Each::None) {
-      return Error{Code::Invalid,
-                   fmt::format("job '{}' has no partitions; run it without one", name)};
-    }
-    wanted = TRY(parse_partition(job.plan.job.each, *partition, zone_));
-  } else if (job.plan.job.each == Each::None) {
-    wanted = Partition{};
-  }
+  const auto wanted = TRY(partition_of(job, partition));
   TRY(parts_.stream.take_in());
   if (wanted) {
     rows.push_back(TRY(run_one(job, *wanted, Trigger::Manual)));
+    TRY(load_after(job, Trigger::Manual, rows));
     return rows;
   }
   const auto partitions = TRY(job.freshness->partitions(parts_.tools.clock.now()));
   for (const auto& each : partitions) {
     if (auto row = TRY(run_if_stale(job, each, Trigger::Manual))) rows.push_back(std::move(*row));
   }
+  TRY(load_after(job, Trigger::Manual, rows));
   return rows;
+}
+
+// The partition that is meant; none: all of them.
+Result<std::optional<Partition>> Jobs::partition_of(const Job& job,
+                                                    const std::optional<std::string>& text) const {
+  using Found = std::optional<Partition>;
+  const auto each = job.plan.job.each;
+  if (!text) return each == Each::None ? Found(Partition{}) : Found();
+  if (each != Each::None) return Found(TRY(parse_partition(each, *text, zone_)));
+  return Error{Code::Invalid,
+               fmt::format("job '{}' has no partitions; run it without one", job.name())};
+}
+
+// Whoever ran a job finds it loaded, or told why not.
+Result<void> Jobs::load_after(const Job& job, Trigger trigger, std::vector<RunRow>& rows) {
+  if (!job.plan.job.load) return {};
+  auto loaded = TRY(loads_->load(job.name(), trigger));
+  rows.insert(rows.end(), loaded.begin(), loaded.end());
+  return {};
+}
+
+Result<std::vector<RunRow>> Jobs::load(std::string_view name,
+                                       const std::optional<std::string>& partition) {
+  Job& job = *TRY(find(name));
+  if (!job.plan.job.load) {
+    return Error{Code::Invalid, fmt::format("job '{}' has no `load`", name)};
+  }
+  const auto wanted = partition ? TRY(partition_of(job, partition)) : std::optional<Partition>();
+  return loads_->load(job.name(), Trigger::Manual, wanted);
 }
 
 Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_view from,
@@ -194,11 +220,13 @@ Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_vi
       rows.push_back(TRY(run_one(job, partition, Trigger::Backfill)));
     }
   }
+  if (dry_run == DryRun::No) TRY(load_after(job, Trigger::Backfill, rows));
   return rows;
 }
 
 Result<std::vector<RunRow>> Jobs::runs(const RunFilter& filter) {
-  if (!filter.job.empty()) (void)TRY(find(filter.job));
+  // Loads are runs of `job@warehouse`.
+  if (!filter.job.empty()) (void)TRY(find(filter.job.substr(0, filter.job.find('@'))));
   return runs_->runs(filter);
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "batch/freshness.hpp"
+#include "batch/loads.hpp"
 #include "batch/runner.hpp"
 #include "batch/stream_state.hpp"
 #include "config/pipeline.hpp"
@@ -51,6 +52,7 @@ struct PartitionStatus {
   PartitionState state = PartitionState::Fresh;
   std::int64_t rows = 0;
   std::optional<base::Time> ran_at;  ///< the start of its last run
+  std::optional<bool> is_loaded;     ///< in the warehouse; none: there is none, or it is not known
 };
 
 struct JobStatus {
@@ -59,6 +61,7 @@ struct JobStatus {
   std::string each;  ///< `day`, `hour`, or empty
   std::optional<base::Time> next_run_at;
   std::optional<RunRow> last_run;
+  std::optional<LoadStatus> load;           ///< none: it has no warehouse
   std::vector<PartitionStatus> partitions;  ///< oldest first
 };
 
@@ -96,6 +99,11 @@ class Jobs {
   base::Result<std::vector<RunRow>> backfill(std::string_view job, std::string_view from,
                                              std::string_view to, DryRun dry_run = DryRun::No);
 
+  /// Loads what its warehouse lacks, oldest first, or one partition once more.
+  /// Errors  NotFound: no such job, or the partition has not run. Invalid: the job has no `load`.
+  base::Result<std::vector<RunRow>> load(std::string_view job,
+                                         const std::optional<std::string>& partition = {});
+
   /// All jobs with their newest partitions.
   base::Result<std::vector<JobStatus>> list(std::size_t partitions_max = 400);
   base::Result<std::vector<RunRow>> runs(const RunFilter& filter = {});
@@ -108,6 +116,9 @@ class Jobs {
   base::Result<void> open_tables();
   base::Result<void> add_job(JobPlan plan);
   base::Result<Job*> find(std::string_view name);
+  base::Result<std::optional<Partition>> partition_of(const Job& job,
+                                                      const std::optional<std::string>& text) const;
+  base::Result<void> load_after(const Job& job, Trigger trigger, std::vector<RunRow>& rows);
   base::Result<RunRow> run_one(Job& job, const Partition& partition, Trigger trigger);
   base::Result<std::optional<RunRow>> run_if_stale(Job& job, const Partition& partition,
                                                    Trigger trigger);
@@ -130,6 +141,7 @@ class Jobs {
   std::unique_ptr<RunsTable> runs_;
   std::unique_ptr<Runner> runner_;
   std::vector<std::unique_ptr<Job>> jobs_;  // each after those that it reads
+  std::unique_ptr<Loads> loads_;
   std::stop_source stopping_;
   std::atomic<bool> is_running_ = false;
   std::mutex run_mutex_;       // one run at a time

@@ -15,6 +15,7 @@
 #include "flow/storable.hpp"
 #include "flow/table_plan.hpp"
 #include "lake/snapshot.hpp"
+#include "postgres/url.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -295,6 +296,13 @@ std::vector<Error> check_jobs(const config::Pipeline& pipeline, const TableSchem
                               sql::Instance& engine, const config::Gaps& gaps) {
   auto jobs = plan_jobs(pipeline, tables, engine, gaps);
   auto errors = std::move(jobs.errors);
+  for (const auto& warehouse : pipeline.warehouses) {
+    if (warehouse.kind != config::Warehouse::Kind::Postgres || warehouse.url.empty()) continue;
+    const auto checked = postgres::check_url(warehouse.url);
+    if (checked) continue;
+    errors.push_back(
+        {Code::Invalid, "url: " + checked.error().message, warehouse.url_place.text()});
+  }
   auto more = check_reports(pipeline, jobs.schemas, engine, jobs.gaps);
   errors.insert(errors.end(), more.begin(), more.end());
   return errors;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/text.hpp"
+#include "batch/attempts.hpp"
 #include "batch/events.hpp"
 #include "batch/job_sql.hpp"
 #include "lake/data_file.hpp"
@@ -24,20 +25,6 @@ constexpr std::size_t kHistoryMax = 200;
 constexpr std::string_view kResult = "millrace_result";
 constexpr std::string_view kStopped = "the program was stopped during the run";
 constexpr std::string_view kTaken = "the claim of the run expired and was taken by another process";
-constexpr std::chrono::microseconds kPauseMax = 1h;
-
-// What may be otherwise the next time. Wrong SQL, wrong data and sides that do not agree are not:
-// the same versions would give the same again.
-bool is_passing(const Error& error) {
-  return error.code == Code::Unavailable || error.code == Code::Exhausted ||
-         error.code == Code::Unknown;
-}
-
-std::string run_id_of(base::Time time, base::Random& random) {
-  auto id = base::format_time(time).substr(0, 19);
-  std::erase_if(id, [](char c) { return c == '-' || c == ':'; });
-  return id + "Z-" + random.uuid().substr(0, 8);
-}
 
 std::string one_line(std::string_view sql) {
   std::string line;
@@ -95,23 +82,11 @@ void Runner::interrupt() {
   if (running_) running_->interrupt();
 }
 
-// False if the program stops meanwhile.
-bool Runner::wait(const Task& task, std::chrono::microseconds time) const {
-  const auto until = parts_.tools.clock.now() + time;
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mutex);
-  while (!task.stopping.stop_requested() && parts_.tools.clock.now() < until) {
-    changed.wait_for(lock, task.stopping, 100ms, [] { return false; });
-  }
-  return !task.stopping.stop_requested();
-}
-
 Result<RunRow> Runner::run(const RunnableJob& job, const Partition& partition, Trigger trigger,
                            const std::stop_token& stopping) {
   const auto& tools = parts_.tools;
   const auto started = tools.clock.steady_now();
-  RunRow row{.run_id = run_id_of(tools.clock.now(), tools.random),
+  RunRow row{.run_id = new_run_id(tools.clock.now(), tools.random),
              .job = job.plan.job.name,
              .partition = label_of(partition),
              .started_at = tools.clock.now(),
@@ -161,12 +136,12 @@ Result<std::int64_t> Runner::run_claimed(Task& task, RunRow& row) {
   });
   const auto& retry = task.plan().job.retry;
   auto pause = retry.first_wait;
-  for (row.attempt = 1;; ++row.attempt, pause = std::min(pause * 2, kPauseMax)) {
+  for (row.attempt = 1;; ++row.attempt, pause = std::min(pause * 2, kRetryWaitMax)) {
     auto rows = attempt(task);
-    if (rows || !is_passing(rows.error()) || row.attempt >= retry.attempts) return rows;
+    if (rows || !may_pass(rows.error()) || row.attempt >= retry.attempts) return rows;
     events::run_retried(parts_.tools.telemetry, row.job, row.partition, row.attempt,
                         rows.error().text());
-    if (!wait(task, pause)) return rows;
+    if (!wait(parts_.tools.clock, pause, task.stopping)) return rows;
   }
 }
 

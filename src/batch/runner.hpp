@@ -54,7 +54,6 @@ class Runner {
   base::Result<Attempted> commit(Task& task, const Computed& computed);
   base::Result<void> keep_claim(Task& task);
   static std::string why_cancelled(Task& task);
-  bool wait(const Task& task, std::chrono::microseconds time) const;
 
   const RunnerParts parts_;
   std::mutex mutex_;

@@ -59,6 +59,7 @@ Result<JobStatus> Jobs::status_of(Job& job, std::size_t partitions_max) {
     const bool has_value = value != file->partition_values.end() && value->second;
     rows[has_value ? *value->second : ""] += std::max<std::int64_t>(file->record_count, 0);
   }
+  if (config.load) status.load = loads_->status(config.name);
   const auto partitions = TRY(job.freshness->partitions(now));
   std::size_t stale = 0;
   for (std::size_t i = 0; i < partitions.size(); ++i) {
@@ -73,6 +74,9 @@ Result<JobStatus> Jobs::status_of(Job& job, std::size_t partitions_max) {
     shown.state = state;
     shown.rows = rows[value_of(partition)];
     if (run != last.end()) shown.ran_at = run->second.started_at;
+    if (status.load && status.load->is_known && run != last.end()) {
+      shown.is_loaded = !status.load->waiting.contains(label);
+    }
   }
   events::partitions_stale(parts_.tools.telemetry, job.name(), stale);
   return status;

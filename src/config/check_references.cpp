@@ -143,6 +143,23 @@ void check_job(YamlFile& file, const Pipeline& pipeline, const Job& job) {
                                               base::did_you_mean(read, known));
     file.fail(job.place, "reads: " + why);
   }
+  if (!job.load || job.load->warehouse.empty() || pipeline.warehouse(job.load->warehouse)) return;
+  file.fail(job.load->place,
+            fmt::format("load: there is no warehouse '{}'{}", base::printable(job.load->warehouse),
+                        base::did_you_mean(job.load->warehouse, names_of(pipeline.warehouses))));
+}
+
+// Two jobs that load one table would take each other's rows away.
+void check_loads(YamlFile& file, const Pipeline& pipeline) {
+  std::map<std::pair<std::string, std::string>, std::string> loaded;
+  for (const auto& job : pipeline.jobs) {
+    if (!job.load) continue;
+    const auto [there, is_new] =
+        loaded.emplace(std::pair(job.load->warehouse, job.load->table), job.name);
+    if (is_new) continue;
+    file.fail(job.load->place, fmt::format("load: job '{}' loads the table '{}' of '{}' already",
+                                           there->second, job.load->table, job.load->warehouse));
+  }
 }
 
 void check_alert(YamlFile& file, const Pipeline& pipeline, const Alert& alert) {
@@ -169,6 +186,7 @@ void check_references(YamlFile& file, Pipeline& pipeline) {
   sort_tables(file, pipeline);
   for (const auto& job : pipeline.jobs) check_job(file, pipeline, job);
   for (const auto& alert : pipeline.alerts) check_alert(file, pipeline, alert);
+  check_loads(file, pipeline);
   check_tests(file, pipeline);
 }
 

@@ -171,6 +171,23 @@ struct Retry {
   std::chrono::microseconds first_wait;  ///< doubles with each further attempt
 };
 
+/// Where a job's result is loaded.
+struct Load {
+  std::string warehouse;
+  std::string table;  ///< `table` or `schema.table`
+  Place place;
+};
+
+struct Warehouse {
+  enum class Kind : std::uint8_t { Postgres, DuckDb };
+  std::string name;
+  Place place;
+  Kind kind = Kind::Postgres;
+  std::string url;             ///< may hold a password: never shown
+  std::filesystem::path path;  ///< of a DuckDB file, absolute
+  Place url_place = {};
+};
+
 struct Job {
   std::string name;
   Place place;
@@ -182,6 +199,7 @@ struct Job {
       reads;  ///< tables whose change makes every partition stale, not only the same one
   std::vector<Reconcile> reconcile;
   Retry retry;
+  std::optional<Load> load;
 };
 
 struct Parameter {
@@ -305,6 +323,7 @@ struct Pipeline {
   std::vector<Lookup> lookups;
   std::vector<Table> tables;  ///< a table comes after the one that it reads
   std::vector<Job> jobs;  ///< a job comes after the jobs whose tables it reads, once SQL is known
+  std::vector<Warehouse> warehouses;
   std::vector<Report> reports;
   std::vector<Alert> alerts;
   std::vector<PipelineTest> tests;
@@ -314,6 +333,7 @@ struct Pipeline {
   const Lookup* lookup(std::string_view name_) const;
   const Table* table(std::string_view name_) const;
   const Job* job(std::string_view name_) const;
+  const Warehouse* warehouse(std::string_view name_) const;
   const Report* report(std::string_view name_) const;
   const Alert* alert(std::string_view name_) const;
   /// The source at the head of the chain of tables that `table` reads from.

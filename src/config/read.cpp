@@ -98,6 +98,7 @@ Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem
   pipeline.lookups = read_map(file, section, "lookups", read_lookup, gaps);
   pipeline.tables = read_map(file, section, "tables", read_table, gaps);
   pipeline.jobs = read_map(file, section, "jobs", read_job, gaps);
+  pipeline.warehouses = read_map(file, section, "warehouses", read_warehouse, gaps);
   pipeline.reports = read_map(file, section, "reports", read_report, gaps);
   pipeline.alerts = read_map(file, section, "alerts", read_alert, gaps);
   if (section.has("tests") && !section.entry("tests").value.IsSequence()) {
@@ -217,6 +218,9 @@ const Table* Pipeline::table(std::string_view name_) const {
 }
 const Job* Pipeline::job(std::string_view name_) const {
   return find(jobs, name_);
+}
+const Warehouse* Pipeline::warehouse(std::string_view name_) const {
+  return find(warehouses, name_);
 }
 const Report* Pipeline::report(std::string_view name_) const {
   return find(reports, name_);

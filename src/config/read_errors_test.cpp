@@ -190,6 +190,42 @@ TEST(JobErrors, NameTheMend) {
             "4:49 wait: 2d is not within 0s to 1d\n");
 }
 
+TEST(WarehouseErrors, NameTheMend) {
+  const auto warehouse = [](std::string_view text) {
+    return errors("sources: {s: {from: log, schema: {a: varchar}}}\nwarehouses:\n  w: {" +
+                  std::string(text) + "}\n");
+  };
+  EXPECT_EQ(warehouse("kind: duckdb, path: w.duckdb"), "");
+  EXPECT_EQ(warehouse("kind: postgres"), "4:6 the key 'url' of a postgres warehouse is missing\n");
+  EXPECT_EQ(warehouse("kind: duckdb, url: x"),
+            "4:6 the key 'path' of a duckdb warehouse is missing\n"
+            "4:26 url: a duckdb warehouse has none\n");
+  EXPECT_EQ(warehouse("kind: oracle, url: x"),
+            "4:13 kind: 'oracle' is not one of postgres, duckdb\n");
+}
+
+TEST(LoadErrors, NameTheMend) {
+  const auto load = [](std::string_view text) {
+    return errors(
+        "sources: {s: {from: log, schema: {a: varchar}}}\n"
+        "tables: {t: {from: s, sql: SELECT a FROM s}}\n"
+        "warehouses: {reporting: {kind: duckdb, path: w.duckdb}}\n"
+        "jobs:\n  other: {sql: SELECT a FROM t, load: reporting}\n"
+        "  j: {sql: SELECT a FROM t, load: " +
+        std::string(text) + "}\n");
+  };
+  EXPECT_EQ(load("reporting"), "");
+  EXPECT_EQ(load("{to: reporting, table: sales.daily_2}"), "");
+  EXPECT_EQ(load("reportin"),
+            "7:35 load: there is no warehouse 'reportin'; did you mean 'reporting'?\n");
+  EXPECT_EQ(load("{table: a}"), "7:35 the key 'to' is missing: A warehouse.\n");
+  EXPECT_EQ(load("{to: reporting, table: 'a; DROP'}"),
+            "7:58 table: 'a; DROP' is not a name like `table` or `schema.table`, of small letters, "
+            "digits and _\n");
+  EXPECT_EQ(load("{to: reporting, table: other}"),
+            "7:40 load: job 'other' loads the table 'other' of 'reporting' already\n");
+}
+
 TEST(ReportErrors, NameTheMend) {
   const auto report = [](std::string_view text) {
     return after_source("reports:\n  r: {sql: SELECT 1, " + std::string(text) + "}\n");

@@ -103,6 +103,7 @@ Job read_job(YamlFile& file, const Entry& entry) {
     Section retry(file, section.entry("retry"), "retry");
     job.retry = {.attempts = retry.integer("attempts"), .first_wait = retry.duration("wait")};
   }
+  if (section.has("load")) job.load = read_load(file, section.entry("load"), entry.name);
   const bool binds = job.sql.text.find("$" + job.each_column) != std::string::npos;
   if (job.each != Each::None && !binds && !job.sql.text.empty()) {
     file.fail(job.sql.place, fmt::format("each: {0} runs once per {0}, but the SQL does not use "

@@ -236,9 +236,8 @@ sources:
 lookups:
   g: {from: "postgres://host/db", key: a}
 rollups: {}
-warehouses: {}
 jobs:
-  j: {sql: SELECT 1, load: w}
+  j: {sql: SELECT 1, engine: spark}
 )"),
             "3:13 from: kafka is not available in this version; log and files are\n"
             "4:26 path: gs:// is not available in this version; give a local folder or "
@@ -246,8 +245,7 @@ jobs:
             "6:13 from: postgres:// is not available in this version; give a CSV, Parquet or JSON "
             "file, here or on s3://, or dynamodb://table\n"
             "7:1 'rollups' is not available in this version\n"
-            "8:1 'warehouses' is not available in this version\n"
-            "10:22 'load' is not available in this version\n");
+            "9:22 'engine' is not available in this version\n");
 }
 
 TEST_F(ReadPipeline, ReplacesVariables) {

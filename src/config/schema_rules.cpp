@@ -26,7 +26,7 @@ std::vector<SectionRule> file_rules() {
             {"metrics", Object, "metrics", false, "", "Where the numbers of `/metrics` also go."},
             {"tests", ListOf, "test", false, "", "Records and the rows that they must become."},
             {"rollups", Any, "", false, "", "Aggregates over windows.", false},
-            {"warehouses", Any, "", false, "", "Where job results are loaded.", false}}}};
+            {"warehouses", MapOf, "warehouse", false, "", "Where job results are loaded."}}}};
 }
 
 std::vector<SectionRule> source_rules() {
@@ -154,7 +154,8 @@ std::vector<SectionRule> job_rules() {
         {"reconcile", SqlPairs, "", false, "",
          "Pairs of SELECTs, each giving one value; both sides must agree or the run fails."},
         {"retry", Object, "retry", false, "", "What happens if a run fails."},
-        {"load", Any, "", false, "", "The warehouse that gets the result.", false},
+        {"load", TextOrObject, "load", false, "",
+         "The warehouse that gets the result: its name, or more about it (docs/warehouses.md)."},
         {"expect", Any, "", false, "", "Checks of the result.", false},
         {"engine", Any, "", false, "", "Who runs it.", false}}},
       {"retry",
@@ -162,6 +163,17 @@ std::vector<SectionRule> job_rules() {
        {{"attempts", Integer, "1..100", false, "3", "How many in all."},
         {"wait", Duration, "0s..1d", false, "10s",
          "Before the second; it doubles with each further one."}}},
+      {"load",
+       "Where a job's result is loaded.",
+       {{"to", Text, "", true, "", "A warehouse."},
+        {"table", Text, "", false, "the job's name",
+         "Its table there, `table` or `schema.table`."}}},
+      {"warehouse",
+       "A database that gets results of jobs.",
+       {{"kind", Words, "postgres|duckdb", true, "", "What it is."},
+        {"url", Text, "", false, "",
+         "postgres: `postgres://user:password@host:5432/database`, from a variable."},
+        {"path", Text, "", false, "", "duckdb: a file, relative to this one."}}},
   };
 }
 

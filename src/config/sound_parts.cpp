@@ -86,6 +86,7 @@ void keep_what_is_sound(Pipeline& pipeline, Gaps& gaps) {
   kept.lookups = sound_ones(pipeline.lookups, &Pipeline::lookups, kept, gaps);
   kept.tables = sound_ones(pipeline.tables, &Pipeline::tables, kept, gaps);
   for (auto& table : kept.tables) keep_sound_details(table, kept.source(table.from));
+  kept.warehouses = std::move(pipeline.warehouses);
   kept.jobs = sound_ones(pipeline.jobs, &Pipeline::jobs, kept, gaps);
   for (auto& job : kept.jobs) {
     std::erase_if(job.reconcile, [](const auto& pair) {

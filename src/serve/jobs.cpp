@@ -40,19 +40,29 @@ Json run_json(const batch::RunRow& run) {
           {"error", text_or_null(run.error)}};
 }
 
+Json load_json(const batch::LoadStatus& load) {
+  return {{"warehouse", load.warehouse},
+          {"table", load.table},
+          {"waiting", load.is_known ? Json(load.waiting.size()) : Json()},
+          {"error", text_or_null(load.error)}};
+}
+
 Json job_json(const batch::JobStatus& job) {
   Json partitions = Json::array();
   for (const auto& partition : job.partitions) {
-    partitions.push_back({{"partition", partition.partition},
-                          {"state", name_of(partition.state)},
-                          {"rows", partition.rows},
-                          {"ran_at", time_or_null(partition.ran_at)}});
+    partitions.push_back(
+        {{"partition", partition.partition},
+         {"state", name_of(partition.state)},
+         {"rows", partition.rows},
+         {"ran_at", time_or_null(partition.ran_at)},
+         {"is_loaded", partition.is_loaded ? Json(*partition.is_loaded) : Json()}});
   }
   return {{"name", job.name},
           {"at", text_or_null(job.at)},
           {"each", text_or_null(job.each)},
           {"next_run_at", time_or_null(job.next_run_at)},
           {"last_run", job.last_run ? run_json(*job.last_run) : Json(nullptr)},
+          {"load", job.load ? load_json(*job.load) : Json(nullptr)},
           {"partitions", std::move(partitions)}};
 }
 
@@ -78,6 +88,7 @@ void Jobs::add_to(Routes& routes, const Pools& pools) {
   routes.get("/v1/jobs", pools.queries, call(&Jobs::list));
   routes.get("/v1/runs", pools.queries, call(&Jobs::runs));
   routes.post("/v1/jobs/{job}/runs", pools.operations, call(&Jobs::run));
+  routes.post("/v1/jobs/{job}/loads", pools.operations, call(&Jobs::load));
   routes.post("/v1/jobs/{job}/backfill", pools.operations, call(&Jobs::backfill));
 }
 
@@ -97,7 +108,8 @@ Result<http::Response> Jobs::runs(const http::Request& request) const {
   filter.limit = static_cast<std::size_t>(limit.value_or(kRunsDefault));
   const auto found = TRY(parts_.jobs.runs(filter));
   // A job that is no longer in the file may still have runs.
-  if (found.empty() && !filter.job.empty() && !parts_.pipeline.job(filter.job)) {
+  if (found.empty() && !filter.job.empty() && !parts_.pipeline.job(filter.job) &&
+      filter.job.find('@') == std::string::npos) {
     return no_such_job(parts_.pipeline, filter.job);
   }
   return runs_answer(found);
@@ -109,6 +121,14 @@ Result<http::Response> Jobs::run(const http::Request& request) const {
   const std::string& name = request.path_parameter("job");
   if (!parts_.pipeline.job(name)) return no_such_job(parts_.pipeline, name);
   return runs_answer(TRY(parts_.jobs.run(name, partition)));
+}
+
+Result<http::Response> Jobs::load(const http::Request& request) const {
+  const auto body = TRY(JsonBody::parse(request, {"partition"}));
+  const auto partition = TRY(body.text("partition"));
+  const std::string& name = request.path_parameter("job");
+  if (!parts_.pipeline.job(name)) return no_such_job(parts_.pipeline, name);
+  return runs_answer(TRY(parts_.jobs.load(name, partition)));
 }
 
 Result<http::Response> Jobs::backfill(const http::Request& request) const {

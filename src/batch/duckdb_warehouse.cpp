@@ -1,0 +1,180 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "batch/warehouse.hpp"
+
+namespace millrace::batch {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+
+/// The file is attached to a connection's instance while this lives.
+class Attached {
+ public:
+  static Result<std::unique_ptr<Attached>> open(const std::filesystem::path& path,
+                                                sql::Instance& engine) {
+    auto attached = std::make_unique<Attached>(TRY(engine.connect()));
+    const auto done = attached->connection.run(
+        fmt::format("ATTACH {} AS millrace_warehouse", base::sql_string(path.string())));
+    // Mostly another process that has it open; whatever it is, it may pass.
+    if (!done) return Error{Code::Unavailable, done.error().message, path.string()};
+    attached->is_attached = true;
+    TRY(attached->connection.run("USE millrace_warehouse"));
+    return attached;
+  }
+  explicit Attached(sql::Connection&& connection_) : connection(std::move(connection_)) {}
+  ~Attached() {
+    if (!is_attached) return;
+    (void)connection.run("USE memory").has_value();
+    (void)connection.run("DETACH millrace_warehouse").has_value();
+  }
+
+  sql::Connection connection;
+  bool is_attached = false;
+};
+
+class DuckDbWarehouse final : public Warehouse {
+ public:
+  DuckDbWarehouse(const std::filesystem::path& path, sql::Instance& engine)
+      : path_(path), engine_(engine) {}
+
+  Result<Ledger> ledger(const LoadTarget& target, const std::stop_token&) override {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path_, ignored)) return Ledger();
+    const auto file = TRY(Attached::open(path_, engine_));
+    return read_ledger(file->connection, target);
+  }
+
+  Result<std::int64_t> load(const LoadTarget& target, const PartitionLoad& load,
+                            const std::stop_token&) override {
+    const auto file = TRY(Attached::open(path_, engine_));
+    auto& connection = file->connection;
+    TRY(connection.run("BEGIN"));
+    auto rows = load_within(connection, target, load);
+    if (!rows) {
+      (void)connection.run("ROLLBACK").has_value();
+      return rows;
+    }
+    TRY(connection.run("COMMIT"));
+    return rows;
+  }
+
+ private:
+  static Result<Ledger> read_ledger(sql::Connection& connection, const LoadTarget& target) {
+    Ledger ledger;
+    const auto name = ledger_name_of(target);
+    auto rows = connection.query(
+        fmt::format("SELECT partition, life, mark FROM {} WHERE pipeline = {} AND table_name = {}",
+                    name, base::sql_string(target.pipeline), base::sql_string(target.table)));
+    if (!rows) {
+      const auto there = TRY(connection.scalar(
+          "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'millrace_loads'"));
+      if (there == "0") return ledger;
+      return std::move(rows).error();
+    }
+    while (const auto chunk = TRY(rows->next())) {
+      for (std::size_t row = 0; row < chunk->row_count(); ++row) {
+        const auto text = [&](std::size_t column) {
+          return std::string(chunk->column(column).text(row));
+        };
+        const auto mark = chunk->column(2).data<std::int64_t>()[row];
+        ledger.emplace(text(0), LoadMark{.life = text(1), .mark = mark});
+      }
+    }
+    return ledger;
+  }
+
+  static Result<std::int64_t> load_within(sql::Connection& connection, const LoadTarget& target,
+                                          const PartitionLoad& load) {
+    if (const auto schema = schema_of(target); !schema.empty()) {
+      TRY(connection.run("CREATE SCHEMA IF NOT EXISTS " + base::sql_name(schema)));
+    }
+    TRY(connection.run(fmt::format(
+        "CREATE TABLE IF NOT EXISTS {} (pipeline VARCHAR, table_name VARCHAR, partition VARCHAR, "
+        "life VARCHAR, mark BIGINT, run_id VARCHAR, rows BIGINT, loaded_at TIMESTAMPTZ, PRIMARY "
+        "KEY "
+        "(pipeline, table_name, partition))",
+        ledger_name_of(target))));
+    const auto key = ledger_key(load.partition);
+    const auto ledger = TRY(read_ledger(connection, target));
+    const auto there = ledger.find(key);
+    const auto counted = fmt::format("SELECT count(*) FROM {} WHERE {}", table_name_of(target),
+                                     rows_of(target, load.partition));
+    if (!load.is_again && there != ledger.end() && there->second.covers(load.mark)) {
+      return std::stoll(TRY(connection.scalar(counted)).value_or("0"));
+    }
+    TRY(keep_in_step(connection, target));
+    TRY(connection.run(fmt::format("DELETE FROM {} WHERE {}", table_name_of(target),
+                                   rows_of(target, load.partition))));
+    std::vector<std::string> names;
+    for (const auto& column : target.columns) names.push_back(base::sql_name(column.name));
+    TRY(connection.run(fmt::format("INSERT INTO {} ({}) {}", table_name_of(target),
+                                   base::join(names, ", "), load.select)));
+    const auto rows = TRY(connection.scalar(counted)).value_or("0");
+    TRY(connection.run(fmt::format(
+        "INSERT OR REPLACE INTO {} VALUES ({}, {}, {}, {}, {}, {}, {}, "
+        "now())",
+        ledger_name_of(target), base::sql_string(target.pipeline), base::sql_string(target.table),
+        base::sql_string(key), base::sql_string(load.mark.life), load.mark.mark,
+        base::sql_string(load.run_id), rows)));
+    return std::stoll(rows);
+  }
+
+  // Makes the table, and adds the columns that it lacks. The type of a column is changed to what
+  // the lake has if DuckDB takes all values over.
+  static Result<void> keep_in_step(sql::Connection& connection, const LoadTarget& target) {
+    const auto name = table_name_of(target);
+    std::vector<std::string> columns;
+    for (const auto& column : target.columns) {
+      columns.push_back(base::sql_name(column.name) + " " + column.type.text());
+    }
+    TRY(connection.run(
+        fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", name, base::join(columns, ", "))));
+    const auto there = TRY(connection.prepare("SELECT * FROM " + name)).columns();
+    for (const auto& column : target.columns) {
+      const auto found = std::ranges::find(there, column.name, &sql::Column::name);
+      if (found == there.end()) {
+        TRY(connection.run(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", name,
+                                       base::sql_name(column.name), column.type.text())));
+      } else if (!(found->type == column.type)) {
+        TRY(widen(connection, name, *found, column));
+      }
+    }
+    return {};
+  }
+
+  static Result<void> widen(sql::Connection& connection, const std::string& table,
+                            const sql::Column& there, const sql::Column& wanted) {
+    // DuckDB's own rule: what both cast to without loss.
+    const auto both =
+        connection.scalar(fmt::format("SELECT typeof(coalesce(CAST(NULL AS {}), CAST(NULL AS {})))",
+                                      there.type.text(), wanted.type.text()));
+    const bool is_known = both && wanted.type.id() != DUCKDB_TYPE_VARCHAR;
+    if (is_known && *both == there.type.text()) return {};
+    if (!is_known || *both != wanted.type.text()) {
+      return Error{Code::Invalid,
+                   fmt::format("column '{}' is {} in the warehouse and would be {} now, and one "
+                               "does not hold what the other does; give the job's column another "
+                               "name, or drop the table there: it is loaded anew",
+                               wanted.name, there.type.text(), wanted.type.text())};
+    }
+    return connection.run(fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE {}", table,
+                                      base::sql_name(wanted.name), wanted.type.text()));
+  }
+
+  const std::filesystem::path path_;
+  sql::Instance& engine_;
+};
+
+}  // namespace
+
+std::unique_ptr<Warehouse> make_duckdb_warehouse(const std::filesystem::path& path,
+                                                 sql::Instance& engine) {
+  return std::make_unique<DuckDbWarehouse>(path, engine);
+}
+
+}  // namespace millrace::batch

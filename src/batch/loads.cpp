@@ -1,0 +1,311 @@
+#include "batch/loads.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <set>
+
+#include "batch/attempts.hpp"
+#include "batch/events.hpp"
+#include "lake/snapshot.hpp"
+
+namespace millrace::batch {
+namespace {
+
+using base::Code;
+using base::Result;
+using namespace std::chrono_literals;
+
+constexpr auto kPoll = 1s;
+// After a load failed with all its attempts, until it is tried again; doubles each time.
+constexpr std::chrono::microseconds kAgain = 5min;
+
+/// When something is tried again that failed.
+struct Again {
+  base::Time at{};
+  std::chrono::microseconds pause{0};
+  std::string error;
+
+  void put_off(base::Time now, const base::Error& why) {
+    error = why.text();
+    pause = pause == 0us ? kAgain : std::min(pause * 2, kRetryWaitMax);
+    at = now + pause;
+  }
+};
+
+}  // namespace
+
+/// A warehouse, and who works on it.
+struct Loads::Place {
+  std::unique_ptr<Warehouse> warehouse;
+  std::mutex mutex;  // one load at a time
+  std::jthread thread;
+};
+
+struct Loads::Job {
+  Job(const RunnableJob& runnable_, const std::string& pipeline, Place& place_)
+      : runnable(runnable_),
+        name(run_name(config())),
+        target{.pipeline = pipeline,
+               .table = config().load->table,
+               .columns = runnable.output.snapshot()->metadata->schema,
+               .partition_column = config().each_column},
+        place(place_) {}
+
+  const RunnableJob runnable;
+  const std::string name;  // of its loads in `_runs`
+  const LoadTarget target;
+  Place& place;
+  // Guarded by the place's mutex.
+  std::optional<Again> down;                                 // the warehouse did not take loads
+  std::map<std::string, std::pair<LoadMark, Again>> failed;  // partitions that it does not take
+
+  mutable std::mutex mutex;
+  std::optional<Ledger> ledger;  // Guarded by mutex. What the warehouse has; none: not asked yet.
+  std::string error;             // Guarded by mutex.
+
+  const config::Job& config() const { return runnable.plan.job; }
+};
+
+Loads::Loads(const LoadsParts& parts) : parts_(parts) {
+  for (const auto& one : parts.pipeline.warehouses) {
+    auto place = std::make_unique<Place>();
+    place->warehouse = one.kind == config::Warehouse::Kind::DuckDb
+                           ? make_duckdb_warehouse(one.path, parts.tools.engine)
+                           : make_postgres_warehouse(one.url, parts.tools.engine);
+    places_.emplace(one.name, std::move(place));
+  }
+}
+
+Loads::~Loads() {
+  stop();
+}
+
+std::string Loads::run_name(const config::Job& job) {
+  return job.name + "@" + job.load->warehouse;
+}
+
+void Loads::add(const RunnableJob& runnable) {
+  const auto& config = runnable.plan.job;
+  jobs_.emplace(config.name, std::make_unique<Job>(runnable, parts_.pipeline.name,
+                                                   *places_.at(config.load->warehouse)));
+}
+
+void Loads::start() {
+  for (const auto& [name, place] : places_) {
+    if (place->thread.joinable()) continue;
+    place->thread = std::jthread([this, raw = place.get()](const std::stop_token& stop) {
+      std::mutex mutex;
+      std::condition_variable_any changed;
+      std::unique_lock lock(mutex);
+      while (!stop.stop_requested()) {
+        run_due(*raw, stop);
+        changed.wait_for(lock, stop, kPoll, [] { return false; });
+      }
+    });
+  }
+}
+
+void Loads::stop() {
+  stopping_.request_stop();
+  for (const auto& [name, place] : places_) place->thread.request_stop();
+  for (const auto& [name, place] : places_) {
+    if (place->thread.joinable()) place->thread.join();
+  }
+}
+
+void Loads::run_due(Place& place, const std::stop_token& stop) {
+  for (const auto& [name, job] : jobs_) {
+    if (&job->place != &place || stop.stop_requested()) continue;
+    const std::lock_guard one_at_a_time(place.mutex);
+    if (job->down && parts_.tools.clock.now() < job->down->at) continue;
+    const auto done = load_within(*job, Trigger::Schedule, {}, stop);
+    if (!done && done.error().code != Code::Cancelled) note(*job, {}, &done.error());
+  }
+}
+
+Result<std::vector<RunRow>> Loads::load(std::string_view name, Trigger trigger,
+                                        const std::optional<Partition>& only) {
+  auto& job = *jobs_.find(name)->second;
+  const std::lock_guard one_at_a_time(job.place.mutex);
+  return load_within(job, trigger, only, stopping_.get_token());
+}
+
+Result<std::vector<RunRow>> Loads::load_within(Job& job, Trigger trigger,
+                                               const std::optional<Partition>& only,
+                                               const std::stop_token& stop) {
+  std::vector<Wanted> all;
+  if (only) {
+    const auto snapshot = job.runnable.output.snapshot();
+    const auto mark = snapshot->transaction(job.runnable.marks.sql_mark(*only));
+    if (!mark) {
+      return base::Error{Code::NotFound, fmt::format("partition {} of '{}' has not run yet",
+                                                     label_of(*only), job.config().name)};
+    }
+    all.push_back({*only, {snapshot->metadata->id, *mark}, true});
+  } else {
+    all = TRY(waiting(job, stop));
+  }
+  std::vector<RunRow> rows;
+  for (const auto& wanted : all) {
+    if (stop.stop_requested()) break;
+    const auto failed = job.failed.find(ledger_key(wanted.partition));
+    const bool waits = trigger == Trigger::Schedule && failed != job.failed.end() &&
+                       failed->second.first.covers(wanted.mark) &&
+                       parts_.tools.clock.now() < failed->second.second.at;
+    if (waits) continue;
+    rows.push_back(TRY(run(job, wanted, trigger, stop)));
+    if (job.down) break;  // the others would fail alike
+  }
+  return rows;
+}
+
+// What the warehouse lacks, oldest first. If it cannot be asked now, what its loads in `_runs` say.
+Result<std::vector<Loads::Wanted>> Loads::waiting(Job& job, const std::stop_token& stop) {
+  {
+    const std::lock_guard lock(job.mutex);
+    if (job.ledger) return not_loaded(job, *job.ledger);
+  }
+  auto asked = job.place.warehouse->ledger(job.target, stop);
+  if (!asked) {
+    auto by_history = TRY(not_loaded_by_history(job));
+    if (by_history.empty()) return std::move(asked).error();
+    return by_history;
+  }
+  const std::lock_guard lock(job.mutex);
+  job.ledger = std::move(*asked);
+  return not_loaded(job, *job.ledger);
+}
+
+std::vector<Loads::Wanted> Loads::not_loaded(const Job& job, const Ledger& ledger) const {
+  const auto snapshot = job.runnable.output.snapshot();
+  std::vector<Wanted> found;
+  for (const auto& partition : job.runnable.marks.partitions(*snapshot)) {
+    const LoadMark mark{snapshot->metadata->id,
+                        *snapshot->transaction(job.runnable.marks.sql_mark(partition))};
+    const auto there = ledger.find(ledger_key(partition));
+    if (there == ledger.end() || !there->second.covers(mark)) found.push_back({partition, mark});
+  }
+  std::ranges::sort(found, {}, &Wanted::partition);
+  return found;
+}
+
+Result<std::vector<Loads::Wanted>> Loads::not_loaded_by_history(const Job& job) const {
+  std::map<std::string, base::Time> loaded;
+  for (const auto& row : TRY(parts_.runs.last_runs(job.name))) {
+    if (row.status == RunStatus::Succeeded) loaded[row.partition] = row.started_at;
+  }
+  std::set<std::string> fresh;
+  for (const auto& row : TRY(parts_.runs.last_runs(job.config().name))) {
+    const auto found = loaded.find(row.partition);
+    if (found != loaded.end() && found->second >= row.ended_at) fresh.insert(row.partition);
+  }
+  auto all = not_loaded(job, {});
+  std::erase_if(all, [&](const Wanted& one) { return fresh.contains(label_of(one.partition)); });
+  return all;
+}
+
+Result<RunRow> Loads::run(Job& job, const Wanted& wanted, Trigger trigger,
+                          const std::stop_token& stop) {
+  const auto& tools = parts_.tools;
+  const auto started = tools.clock.steady_now();
+  RunRow row{.run_id = new_run_id(tools.clock.now(), tools.random),
+             .job = job.name,
+             .partition = label_of(wanted.partition),
+             .started_at = tools.clock.now(),
+             .trigger = trigger};
+  row.ended_at = row.started_at;
+  const auto claimed =
+      TRY(parts_.runs.claim({row.run_id, row.job, row.partition, trigger, row.started_at},
+                            [](const Claim&) { return std::optional<std::int64_t>(); }));
+  if (const auto* held = std::get_if<Held>(&claimed)) {
+    row.status = RunStatus::Skipped;
+    row.error = fmt::format("another process loads it, its claim expires at {}",
+                            base::format_time(held->until));
+    return row;
+  }
+  const auto snapshot = job.runnable.output.snapshot();
+  const auto values = values_of(wanted.partition, job.target.partition_column);
+  const PartitionLoad load{.partition = wanted.partition,
+                           .mark = wanted.mark,
+                           .run_id = row.run_id,
+                           .is_again = wanted.is_again,
+                           .select = lake::scan_sql(job.runnable.output.root(), *snapshot->metadata,
+                                                    snapshot->files_of(values))};
+  const auto rows = attempt_all(job, load, row, stop);
+  row.status = rows ? RunStatus::Succeeded : RunStatus::Failed;
+  if (rows) row.rows = *rows;
+  if (!rows) row.error = rows.error().text();
+  row.duration =
+      std::chrono::duration_cast<std::chrono::microseconds>(tools.clock.steady_now() - started);
+  row.ended_at = std::max(tools.clock.now(), row.started_at);
+  events::load_ended(tools.telemetry, row);
+  if (rows) {
+    const std::lock_guard lock(job.mutex);
+    if (job.ledger) (*job.ledger)[ledger_key(wanted.partition)] = wanted.mark;
+  }
+  note(job, wanted, rows ? nullptr : &rows.error());
+  TRY(parts_.runs.finish(std::get<Claim>(claimed), row));
+  return row;
+}
+
+Result<std::int64_t> Loads::attempt_all(Job& job, const PartitionLoad& load, RunRow& row,
+                                        const std::stop_token& stop) {
+  const auto& retry = job.config().retry;
+  auto pause = retry.first_wait;
+  for (row.attempt = 1;; ++row.attempt, pause = std::min(pause * 2, kRetryWaitMax)) {
+    auto rows = job.place.warehouse->load(job.target, load, stop);
+    if (rows || !may_pass(rows.error()) || row.attempt >= retry.attempts) return rows;
+    events::run_retried(parts_.tools.telemetry, row.job, row.partition, row.attempt,
+                        rows.error().text());
+    if (!wait(parts_.tools.clock, pause, stop)) return rows;
+  }
+}
+
+// How the last load went: `error` is null if well. What the ledger says is asked anew after a
+// failure: somebody may have changed the warehouse.
+void Loads::note(Job& job, const std::optional<Wanted>& wanted, const base::Error* error) {
+  const auto now = parts_.tools.clock.now();
+  const bool is_down = error && (!wanted || may_pass(*error) || error->code == Code::Denied);
+  if (is_down) {
+    if (!job.down) job.down.emplace();
+    job.down->put_off(now, *error);
+  } else {
+    job.down.reset();
+  }
+  if (wanted) {
+    const auto key = ledger_key(wanted->partition);
+    if (!error) job.failed.erase(key);
+    if (error && !is_down) {
+      auto& [mark, again] = job.failed[key];
+      mark = wanted->mark;
+      again.put_off(now, *error);
+    }
+  }
+  const std::lock_guard lock(job.mutex);
+  if (error && error->code != Code::Cancelled && job.error != error->text()) {
+    events::load_waits(parts_.tools.telemetry, job.name, error->text());
+  }
+  job.error = job.down             ? job.down->error
+              : job.failed.empty() ? ""
+                                   : job.failed.rbegin()->second.second.error;
+  if (error) job.ledger.reset();
+  const auto waiting = not_loaded(job, job.ledger.value_or(Ledger())).size();
+  if (job.ledger) events::loads_waiting(parts_.tools.telemetry, job.name, waiting);
+}
+
+LoadStatus Loads::status(std::string_view name) const {
+  const auto& job = *jobs_.find(name)->second;
+  LoadStatus status{.warehouse = job.config().load->warehouse, .table = job.target.table};
+  const std::lock_guard lock(job.mutex);
+  status.is_known = job.ledger.has_value();
+  status.error = job.error;
+  if (!job.ledger) return status;
+  for (const auto& one : not_loaded(job, *job.ledger)) {
+    status.waiting.insert(label_of(one.partition));
+  }
+  return status;
+}
+
+}  // namespace millrace::batch

@@ -1,0 +1,62 @@
+#include "batch/warehouse.hpp"
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+
+namespace millrace::batch {
+namespace {
+
+bool has_exact_sum(const sql::Type& type) {
+  switch (type.id()) {
+    case DUCKDB_TYPE_TINYINT:
+    case DUCKDB_TYPE_SMALLINT:
+    case DUCKDB_TYPE_INTEGER:
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_DECIMAL:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string in_schema_of(const LoadTarget& target, const std::string& table) {
+  const auto schema = schema_of(target);
+  return schema.empty() ? base::sql_name(table)
+                        : base::sql_name(schema) + "." + base::sql_name(table);
+}
+
+}  // namespace
+
+std::string ledger_key(const Partition& partition) {
+  return value_of(partition);
+}
+
+std::string rows_of(const LoadTarget& target, const Partition& partition) {
+  if (target.partition_column.empty()) return "true";
+  return fmt::format("{} = {}", base::sql_name(target.partition_column), literal_of(partition));
+}
+
+std::string schema_of(const LoadTarget& target) {
+  const auto dot = target.table.find('.');
+  return dot == std::string::npos ? "" : target.table.substr(0, dot);
+}
+
+std::string table_name_of(const LoadTarget& target) {
+  return in_schema_of(target, target.table.substr(target.table.find('.') + 1));
+}
+
+std::string ledger_name_of(const LoadTarget& target) {
+  return in_schema_of(target, "millrace_loads");
+}
+
+std::string proof_of(const LoadTarget& target) {
+  std::string list = "CAST(count(*) AS VARCHAR)";
+  for (const auto& column : target.columns) {
+    if (!has_exact_sum(column.type)) continue;
+    list += fmt::format(", CAST(sum({}) AS VARCHAR)", base::sql_name(column.name));
+  }
+  return list;
+}
+
+}  // namespace millrace::batch

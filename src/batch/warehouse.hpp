@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "base/result.hpp"
+#include "batch/partition.hpp"
+#include "config/pipeline.hpp"
+#include "lake/schema.hpp"
+#include "sql/instance.hpp"
+
+namespace millrace::batch {
+
+/// A table of a warehouse that a job's table is loaded into.
+struct LoadTarget {
+  std::string pipeline;
+  std::string table;  ///< `table` or `schema.table`
+  lake::Schema columns;
+  std::string partition_column;  ///< empty: the table is one partition
+};
+
+/// Which result of a partition is in the warehouse.
+struct LoadMark {
+  std::string life;       ///< of the job's table: its id
+  std::int64_t mark = 0;  ///< grows with each run of the partition
+
+  /// True if the warehouse that has this needs nothing to have `wanted`.
+  bool covers(const LoadMark& wanted) const { return life == wanted.life && mark >= wanted.mark; }
+};
+
+/// By partition, as the Delta table has it; `` where there is one only.
+using Ledger = std::map<std::string, LoadMark>;
+
+/// One partition to be loaded.
+struct PartitionLoad {
+  Partition partition;
+  LoadMark mark;
+  std::string run_id;
+  bool is_again = false;  ///< also if the ledger covers it
+  std::string select;     ///< gives its rows, with all columns of the target
+};
+
+/// A database that gets results of jobs. A load is done once, and as a whole: docs/warehouses.md.
+/// Errors  Unavailable: it is down. Denied, Invalid: what the warehouse's owner must mend.
+/// Threads: one at a time.
+class Warehouse {
+ public:
+  virtual ~Warehouse() = default;
+  /// What is loaded of the target's table; nothing if there is no such table yet.
+  virtual base::Result<Ledger> ledger(const LoadTarget& target, const std::stop_token& stop) = 0;
+  /// Puts the partition's rows in place of those that are there, unless the ledger covers it.
+  /// Shape   how many rows the partition has there.
+  virtual base::Result<std::int64_t> load(const LoadTarget& target, const PartitionLoad& load,
+                                          const std::stop_token& stop) = 0;
+};
+
+/// `engine` reads the lake; it must outlive the warehouse.
+std::unique_ptr<Warehouse> make_postgres_warehouse(std::string url, sql::Instance& engine);
+std::unique_ptr<Warehouse> make_duckdb_warehouse(const std::filesystem::path& path,
+                                                 sql::Instance& engine);
+
+/// What the ledger calls the partition.
+std::string ledger_key(const Partition& partition);
+/// The condition that holds for the partition's rows, in any dialect.
+std::string rows_of(const LoadTarget& target, const Partition& partition);
+/// `schema` of `schema.table`; empty if none is named.
+std::string schema_of(const LoadTarget& target);
+/// Quoted.
+std::string table_name_of(const LoadTarget& target);
+std::string ledger_name_of(const LoadTarget& target);
+
+/// The SELECT list that two databases must agree on: the count of rows, and the sum of each column
+/// of whole numbers or decimals, as texts.
+std::string proof_of(const LoadTarget& target);
+
+}  // namespace millrace::batch
