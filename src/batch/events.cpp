@@ -76,6 +76,25 @@ void claim_lost(base::Telemetry telemetry, const std::string& job, const std::st
   telemetry.log.write(Level::Warn, "job.claim_lost", {{"job", job}, {"partition", partition}});
 }
 
+void checked(base::Telemetry telemetry, const std::string& job, const CheckResult& result) {
+  telemetry.metrics
+      .counter("millrace_job_checks_total", "Checks of job results.",
+               {{"job", job},
+                {"check", result.check},
+                {"outcome", std::string(name_of(result.outcome))}})
+      .add();
+  if (result.outcome == CheckOutcome::Passed) return;
+  telemetry.log.write(Level::Warn, "job.check_does_not_hold",
+                      {{"job", job},
+                       {"check", result.check},
+                       {"outcome", name_of(result.outcome)},
+                       {"detail", result.detail}});
+}
+
+void checks_not_kept(base::Telemetry telemetry, const std::string& job, const std::string& error) {
+  telemetry.log.write(Level::Warn, "job.checks_not_kept", {{"job", job}, {"error", error}});
+}
+
 void load_ended(base::Telemetry telemetry, const RunRow& row) {
   const bool is_good = row.status == RunStatus::Succeeded;
   const std::chrono::duration<double> took = row.duration;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/telemetry.hpp"
+#include "batch/checks_table.hpp"
 #include "batch/run_row.hpp"
 
 namespace millrace::batch::events {
@@ -17,6 +18,9 @@ void run_retried(base::Telemetry telemetry, const std::string& job, const std::s
 void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                     const std::string& why);
 void claim_lost(base::Telemetry telemetry, const std::string& job, const std::string& partition);
+void checked(base::Telemetry telemetry, const std::string& job, const CheckResult& result);
+/// What checks found could not be written into `_checks`.
+void checks_not_kept(base::Telemetry telemetry, const std::string& job, const std::string& error);
 /// A load into a warehouse: `row.job` is `job@warehouse`.
 void load_ended(base::Telemetry telemetry, const RunRow& row);
 /// It will be tried again later.

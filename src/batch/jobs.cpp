@@ -21,6 +21,7 @@ Jobs::~Jobs() {
   stop();
   for (const auto& job : jobs_) parts_.board.remove_table(job->name());
   if (runs_) parts_.board.remove_table("_runs");
+  if (checks_) parts_.board.remove_table("_checks");
 }
 
 Result<std::unique_ptr<Jobs>> Jobs::open(const JobsParts& parts) {
@@ -43,7 +44,9 @@ Result<void> Jobs::open_tables() {
       RunsTable::open(parts_.tools.tables_of(parts_.folder) / "_runs", parts_.tools,
                       {.pipeline = parts_.pipeline.name, .claim_time = parts_.options.claim_time}));
   parts_.board.add_table("_runs", runs_->table());
-  runner_ = std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_});
+  checks_ = TRY(ChecksTable::open(parts_.tools.tables_of(parts_.folder) / "_checks", parts_.tools));
+  parts_.board.add_table("_checks", checks_->table());
+  runner_ = std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_, *checks_});
   loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_});
   for (auto& plan : plans.plans) TRY(add_job(std::move(plan)));
   TRY(runs_->end_abandoned([&](const Claim& claim) -> std::optional<std::int64_t> {

@@ -139,6 +139,7 @@ class Jobs {
   const JobsParts parts_;
   const config::TimeZone zone_;
   std::unique_ptr<RunsTable> runs_;
+  std::unique_ptr<ChecksTable> checks_;
   std::unique_ptr<Runner> runner_;
   std::vector<std::unique_ptr<Job>> jobs_;  // each after those that it reads
   std::unique_ptr<Loads> loads_;

@@ -70,6 +70,9 @@ class Planner {
       plan_.reconcile.emplace_back(without_semicolon(pair.left.text),
                                    without_semicolon(pair.right.text));
     }
+    for (const auto& one : job_.expectations) {
+      if (auto checked = check_expectation(one); !checked) errors.push_back(checked.error());
+    }
     set_fingerprint();
     return std::move(plan_);
   }
@@ -205,6 +208,51 @@ class Planner {
     return {};
   }
 
+  // SQL of its own, or columns of the result.
+  Result<void> check_expectation(const config::ResultCheck& one) {
+    using Kind = config::ResultCheck::Kind;
+    const auto wrong = [&](const std::string& what) {
+      return Error{Code::Invalid, fmt::format("expect {}: {}", one.name, what), one.place.text()};
+    };
+    if (one.kind == Kind::NoRows) return check_wrong_rows(one.sql);
+    if (one.kind == Kind::Drift) {
+      const auto prepared = connection_.prepare(
+          bound(job_, fmt::format("SELECT CAST(({}\n) AS DOUBLE) FROM {} HAVING true", one.sql.text,
+                                  base::sql_name(job_.name))));
+      return prepared ? Result<void>() : wrong(prepared.error().message);
+    }
+    for (const auto& name : one.columns) {
+      if (const auto* column = find_column(plan_.schema, name)) {
+        const auto id = column->type.id();
+        const bool is_time = id == DUCKDB_TYPE_DATE || id == DUCKDB_TYPE_TIMESTAMP_TZ;
+        if (one.kind != Kind::Fresh || is_time) continue;
+        return wrong(fmt::format("'{}' is {}; a date or a timestamptz is needed", name,
+                                 column->type.text()));
+      }
+      std::vector<std::string> known;
+      for (const auto& column : plan_.schema) known.push_back(column.name);
+      return wrong(fmt::format("the result has no column '{}'{}", base::printable(name),
+                               base::did_you_mean(name, known)));
+    }
+    if (one.kind != Kind::References || !schemas_.contains(one.table)) return {};
+    add_view(one.table);
+    const auto joined = connection_.prepare(fmt::format(
+        "SELECT 1 FROM {} AS t WHERE t.{} = (SELECT {} FROM {})", base::sql_name(one.table),
+        base::sql_name(one.key), base::sql_name(one.columns.front()), base::sql_name(job_.name)));
+    return joined ? Result<void>() : wrong(joined.error().message);
+  }
+
+  Result<void> check_wrong_rows(const config::SqlText& text) {
+    const auto parsed = parse_job_sql(connection_, text.text, job_, varying_);
+    if (!parsed) return flow::placed(parsed.error(), text);
+    for (const auto& name : parsed->tables) {
+      if (base::equal_ignoring_case(name.name, job_.name)) continue;
+      add_view(TRY(known_table(name, text)));
+    }
+    const auto prepared = connection_.prepare(text.text);
+    return prepared ? Result<void>() : flow::placed(prepared.error(), text);
+  }
+
   void set_fingerprint() {
     std::string all = plan_.select + '\0' + pipeline_.timezone;
     for (const auto& column : plan_.schema) all += '\0' + column.name + ' ' + column.type.text();
@@ -229,12 +277,15 @@ std::map<std::string, std::vector<std::string>> reads_of(const config::Pipeline&
     if (const auto found = connection.table_names(job.sql.text)) {
       names.insert(names.end(), found->begin(), found->end());
     }
-    for (const auto& pair : job.reconcile) {
-      for (const auto* side : {&pair.left, &pair.right}) {
-        for (auto& name : connection.table_names(side->text).value_or({})) {
-          if (!base::equal_ignoring_case(name, job.name)) names.push_back(std::move(name));
-        }
+    const auto add_all_of = [&](const config::SqlText& sql) {
+      for (auto& name : connection.table_names(sql.text).value_or({})) {
+        if (!base::equal_ignoring_case(name, job.name)) names.push_back(std::move(name));
       }
+    };
+    for (const auto& pair : job.reconcile) add_all_of(pair.left), add_all_of(pair.right);
+    for (const auto& one : job.expectations) {
+      if (!one.table.empty()) names.push_back(one.table);
+      if (one.kind == config::ResultCheck::Kind::NoRows) add_all_of(one.sql);
     }
   }
   return reads;

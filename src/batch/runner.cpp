@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "batch/attempts.hpp"
+#include "batch/checker.hpp"
 #include "batch/events.hpp"
 #include "batch/job_sql.hpp"
 #include "lake/data_file.hpp"
@@ -54,8 +55,9 @@ struct Runner::Task {
   const Partition& partition;
   const std::stop_token& stopping;
   std::mutex claim_mutex;
-  Claim claim;            // Guarded by claim_mutex.
-  bool has_claim = true;  // Guarded by claim_mutex.
+  Claim claim;                           // Guarded by claim_mutex.
+  bool has_claim = true;                 // Guarded by claim_mutex.
+  std::vector<CheckResult> checks = {};  // of the last attempt
 
   const JobPlan& plan() const { return job.plan; }
   std::string bound(const std::string& sql) const {
@@ -115,6 +117,7 @@ Result<RunRow> Runner::run(const RunnableJob& job, const Partition& partition, T
       std::chrono::duration_cast<std::chrono::microseconds>(tools.clock.steady_now() - started);
   row.ended_at = std::max(tools.clock.now(), row.started_at);
   events::run_ended(tools.telemetry, row);
+  note_checks(task, row);
   // Who took a lost claim has written the run's row. A row that cannot be written now is written
   // when the claim has expired.
   auto finished = task.has_claim ? parts_.runs.finish(task.claim, row) : Result<void>();
@@ -227,18 +230,7 @@ Result<void> Runner::compute(Task& task, Computed& computed, sql::Connection& co
   };
   TRY(at_sql(
       connection.run(fmt::format("CREATE TEMP TABLE {} AS {}", kResult, task.bound(plan.select)))));
-  if (!plan.reconcile.empty()) {
-    std::vector<std::shared_ptr<const lake::AddFile>> others;
-    const auto values = values_of(task.partition, plan.job.each_column);
-    for (const auto& [path, file] : computed.output->files) {
-      if (file->partition_values != values) others.push_back(file);
-    }
-    TRY(show(connection, plan.job.name,
-             fmt::format("{} UNION ALL SELECT {} FROM {}",
-                         lake::scan_sql(task.job.output.root(), *computed.output->metadata, others),
-                         columns_of(plan.schema), kResult)));
-    TRY(reconcile(task, connection));
-  }
+  TRY(judge(task, computed, connection));
   const std::string select =
       fmt::format("SELECT {} FROM {}", lake::data_columns(*computed.output->metadata), kResult);
   computed.file = TRY(lake::write_data_file(connection, task.job.output, select,
@@ -246,7 +238,49 @@ Result<void> Runner::compute(Task& task, Computed& computed, sql::Connection& co
   return {};
 }
 
-Result<void> Runner::reconcile(const Task& task, sql::Connection& connection) {
+// Everything that must hold before the partition is replaced.
+Result<void> Runner::judge(Task& task, const Computed& computed, sql::Connection& connection) {
+  const auto& plan = task.plan();
+  task.checks.clear();
+  if (plan.reconcile.empty() && plan.job.expectations.empty()) return {};
+  std::vector<std::shared_ptr<const lake::AddFile>> others;
+  const auto values = values_of(task.partition, plan.job.each_column);
+  for (const auto& [path, file] : computed.output->files) {
+    if (file->partition_values != values) others.push_back(file);
+  }
+  TRY(show(connection, plan.job.name,
+           fmt::format("{} UNION ALL SELECT {} FROM {}",
+                       lake::scan_sql(task.job.output.root(), *computed.output->metadata, others),
+                       columns_of(plan.schema), kResult)));
+  auto reconciled = reconcile(task, connection);
+  const NewPartition fresh{.plan = plan,
+                           .partition = task.partition,
+                           .result = std::string(kResult),
+                           .run = {.run_id = task.claim.run_id,
+                                   .job = plan.job.name,
+                                   .partition = label_of(task.partition),
+                                   .at = parts_.tools.clock.now()}};
+  const auto results = TRY(check(fresh, connection, parts_.checks));
+  task.checks.insert(task.checks.end(), results.begin(), results.end());
+  TRY(std::move(reconciled));
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].outcome != CheckOutcome::Failed) continue;
+    return Error{Code::Invalid, fmt::format("expect {}: {}", results[i].check, results[i].detail),
+                 plan.job.expectations[i].place.text()};
+  }
+  return {};
+}
+
+// The results are told also of a run that failed because of them.
+void Runner::note_checks(const Task& task, const RunRow& row) {
+  for (const auto& result : task.checks) events::checked(parts_.tools.telemetry, row.job, result);
+  const auto added = parts_.checks.add(
+      {.run_id = row.run_id, .job = row.job, .partition = row.partition, .at = row.ended_at},
+      task.checks);
+  if (!added) events::checks_not_kept(parts_.tools.telemetry, row.job, added.error().text());
+}
+
+Result<void> Runner::reconcile(Task& task, sql::Connection& connection) {
   const auto& pairs = task.plan().reconcile;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const auto& [left, right] = pairs[i];
@@ -262,7 +296,11 @@ Result<void> Runner::reconcile(const Task& task, sql::Connection& connection) {
     }
     const auto chunk = TRY(rows->next());
     CHECK(chunk && chunk->row_count() == 1);
+    auto& result = task.checks.emplace_back();
+    result = {.check = fmt::format("reconcile {}", i + 1), .kind = "reconcile"};
     if (chunk->column(0).data<bool>()[0]) continue;
+    result.outcome = CheckOutcome::Failed;
+    result.detail = fmt::format("{} is not {}", chunk->column(1).text(0), chunk->column(2).text(0));
     return Error{Code::Invalid,
                  fmt::format("reconcile: {} is not {}\n  {}  gives {}\n  {}  gives {}",
                              chunk->column(1).text(0), chunk->column(2).text(0), one_line(left),

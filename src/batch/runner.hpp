@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "batch/checks_table.hpp"
 #include "batch/marks.hpp"
 #include "batch/runs_table.hpp"
 #include "flow/cut_board.hpp"
@@ -22,6 +23,7 @@ struct RunnerParts {
   lake::Tools tools;  ///< its engine computes the results
   flow::CutBoard& board;
   RunsTable& runs;
+  ChecksTable& checks;
 };
 
 /// Runs one partition of a job: claims it, computes it from one cut of the tables, checks it,
@@ -50,7 +52,9 @@ class Runner {
   base::Result<Attempted> compute_and_commit(Task& task);
   base::Result<Computed> pin(const Task& task);
   base::Result<void> compute(Task& task, Computed& computed, sql::Connection& connection);
-  base::Result<void> reconcile(const Task& task, sql::Connection& connection);
+  base::Result<void> judge(Task& task, const Computed& computed, sql::Connection& connection);
+  base::Result<void> reconcile(Task& task, sql::Connection& connection);
+  void note_checks(const Task& task, const RunRow& row);
   base::Result<Attempted> commit(Task& task, const Computed& computed);
   base::Result<void> keep_claim(Task& task);
   static std::string why_cancelled(Task& task);

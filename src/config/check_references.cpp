@@ -143,6 +143,12 @@ void check_job(YamlFile& file, const Pipeline& pipeline, const Job& job) {
                                               base::did_you_mean(read, known));
     file.fail(job.place, "reads: " + why);
   }
+  for (const auto& expected : job.expectations) {
+    if (expected.table.empty() || std::ranges::find(known, expected.table) != known.end()) continue;
+    file.fail(expected.place,
+              fmt::format("references: there is no table '{}'{}", base::printable(expected.table),
+                          base::did_you_mean(expected.table, known)));
+  }
   if (!job.load || job.load->warehouse.empty() || pipeline.warehouse(job.load->warehouse)) return;
   file.fail(job.load->place,
             fmt::format("load: there is no warehouse '{}'{}", base::printable(job.load->warehouse),

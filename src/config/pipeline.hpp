@@ -171,6 +171,25 @@ struct Retry {
   std::chrono::microseconds first_wait;  ///< doubles with each further attempt
 };
 
+/// What must hold for a partition that a job has computed: docs/data_quality.md.
+struct ResultCheck {
+  enum class Kind : std::uint8_t { NoRows, Rows, Unique, References, Fresh, Drift };
+  std::string name;
+  Place place;
+  Kind kind = Kind::NoRows;
+  bool is_warning = false;           ///< it is noted only
+  SqlText sql;                       ///< NoRows: gives wrong rows. Drift: gives one value
+  std::vector<std::string> columns;  ///< Unique, References, Fresh
+  std::string table;                 ///< References
+  std::string key;                   ///< References: its column
+  std::int64_t rows_min = 0;
+  std::optional<std::int64_t> rows_max;
+  std::chrono::microseconds within{0};  ///< Fresh
+  int runs = 0;                         ///< Drift
+  double ratio = 0;                     ///< Drift: 0.5 is 50 %
+};
+std::string_view name_of(ResultCheck::Kind kind);
+
 /// Where a job's result is loaded.
 struct Load {
   std::string warehouse;
@@ -198,6 +217,7 @@ struct Job {
   std::vector<std::string>
       reads;  ///< tables whose change makes every partition stale, not only the same one
   std::vector<Reconcile> reconcile;
+  std::vector<ResultCheck> expectations;
   Retry retry;
   std::optional<Load> load;
 };

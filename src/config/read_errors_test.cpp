@@ -204,6 +204,32 @@ TEST(WarehouseErrors, NameTheMend) {
             "4:13 kind: 'oracle' is not one of postgres, duckdb\n");
 }
 
+TEST(ResultCheckErrors, NameTheMend) {
+  const auto check = [](std::string_view text) {
+    return errors(
+        "sources: {s: {from: log, schema: {a: varchar}}}\n"
+        "tables: {t: {from: s, sql: SELECT a FROM s}}\n"
+        "jobs:\n  j: {sql: SELECT a FROM t, expect: {c: {" +
+        std::string(text) + "}}}\n");
+  };
+  EXPECT_EQ(check("no_rows: SELECT 1, otherwise: warn"), "");
+  EXPECT_EQ(check("rows: {min: 1, max: 2}"), "");
+  EXPECT_EQ(check("references: {column: a, table: t, key: a}"), "");
+  EXPECT_EQ(check("drift: {of: count(*), within: 12.5%}"), "");
+  EXPECT_EQ(check("otherwise: warn"),
+            "5:41 expect c: one of no_rows, rows, unique, references, fresh and drift is "
+            "expected\n");
+  EXPECT_EQ(check("no_rows: SELECT 1, rows: {min: 1}"),
+            "5:41 expect c: one of no_rows, rows, unique, references, fresh and drift is "
+            "expected\n");
+  EXPECT_EQ(check("rows: {}"), "5:48 rows: `min` or `max` is expected\n");
+  EXPECT_EQ(check("rows: {min: 3, max: 2}"), "5:62 rows: max is below min\n");
+  EXPECT_EQ(check("drift: {of: count(*), within: half}"),
+            "5:72 within: 'half' is not like `50%`\n");
+  EXPECT_EQ(check("references: {column: a, table: u, key: a}"),
+            "5:38 references: there is no table 'u'; did you mean 't'?\n");
+}
+
 TEST(LoadErrors, NameTheMend) {
   const auto load = [](std::string_view text) {
     return errors(

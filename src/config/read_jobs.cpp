@@ -103,6 +103,7 @@ Job read_job(YamlFile& file, const Entry& entry) {
     Section retry(file, section.entry("retry"), "retry");
     job.retry = {.attempts = retry.integer("attempts"), .first_wait = retry.duration("wait")};
   }
+  job.expectations = read_expectations(file, section);
   if (section.has("load")) job.load = read_load(file, section.entry("load"), entry.name);
   const bool binds = job.sql.text.find("$" + job.each_column) != std::string::npos;
   if (job.each != Each::None && !binds && !job.sql.text.empty()) {

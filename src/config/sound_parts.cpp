@@ -89,6 +89,12 @@ void keep_what_is_sound(Pipeline& pipeline, Gaps& gaps) {
   kept.warehouses = std::move(pipeline.warehouses);
   kept.jobs = sound_ones(pipeline.jobs, &Pipeline::jobs, kept, gaps);
   for (auto& job : kept.jobs) {
+    std::erase_if(job.expectations, [](const auto& one) {
+      const bool has_sql =
+          one.kind == ResultCheck::Kind::NoRows || one.kind == ResultCheck::Kind::Drift;
+      return has_sql ? one.sql.text.empty()
+                     : one.kind != ResultCheck::Kind::Rows && one.columns.empty();
+    });
     std::erase_if(job.reconcile, [](const auto& pair) {
       return pair.left.text.empty() || pair.right.text.empty();
     });

@@ -77,7 +77,7 @@ TEST(Api, ShowsTablesWithTheirHotRows) {
   const auto tables = Json::parse(api.get("/v1/tables").body)["tables"];
   std::set<std::string> names;
   for (const auto& table : tables) names.insert(table["name"].get<std::string>());
-  EXPECT_THAT(names, ElementsAre("_rejects", "_runs", "checked_orders", "daily_sales"));
+  EXPECT_THAT(names, ElementsAre("_checks", "_rejects", "_runs", "checked_orders", "daily_sales"));
   const auto table = Json::parse(api.get("/v1/tables/checked_orders").body);
   EXPECT_EQ(table["version"], 0);
   EXPECT_EQ(table["rows"], 0);

@@ -157,8 +157,9 @@ TEST(Query, SaysWhereTheSqlIsWrong) {
   const auto table = api.ask("SELECT * FROM checked_order");
   EXPECT_EQ(table.status, 400);
   EXPECT_EQ(message_of(table), "no table is named 'checked_order'; did you mean 'checked_orders'?");
-  EXPECT_EQ(message_of(api.ask("SELECT * FROM xyz")),
-            "no table is named 'xyz'; there are _rejects, _runs, checked_orders, daily_sales");
+  EXPECT_EQ(
+      message_of(api.ask("SELECT * FROM xyz")),
+      "no table is named 'xyz'; there are _checks, _rejects, _runs, checked_orders, daily_sales");
 }
 
 TEST(Query, SaysThatABodyIsWrong) {
