@@ -231,7 +231,7 @@ void Http1Connection::end_request(int status) {
   reply_->detach();
   reply_.reset();
   state_since_ = now();
-  if (!is_keep_alive_) ending_ = Ending::Close;
+  if (!is_keep_alive_ || loop_.is_draining()) ending_ = Ending::Close;
 }
 
 void Http1Connection::refuse(Response refusal) {

@@ -218,6 +218,28 @@ TEST(ServerStop, LetsBegunAnswersFinishAndTakesNoNewRequests) {
   workers.stop();
 }
 
+// A connection that could be used again has nothing more to wait for.
+TEST(ServerStop, ClosesWithTheLastAnswerThatWasBegun) {
+  TestServer bench({.deadlines = {.drain = 24h}});
+  Workers workers({});
+  std::promise<void> go_on;
+  bench.router.add("GET", "/a", streaming(workers, [&](BodyWriter& writer) {
+                     EXPECT_TRUE(writer.write("one"));
+                     go_on.get_future().wait();
+                     EXPECT_TRUE(writer.finish());
+                   }));
+  RawConnection raw(bench.start());
+  RawConnection idle(bench);
+  raw.send(kGet);
+  raw.read_until("one");
+  std::jthread stopping([&] { bench.server().stop(Drain::Gently); });
+  EXPECT_EQ(idle.read_all(), "");  // it is draining
+  go_on.set_value();
+  EXPECT_EQ(raw.read_all(), "\r\n0\r\n\r\n");
+  stopping.join();
+  workers.stop();
+}
+
 TEST(ServerStop, CutsWhatOutlivesTheDeadline) {
   TestServer bench({.deadlines = {.drain = 50ms}});
   Workers workers({});
