@@ -3,6 +3,7 @@ import collections
 import json
 import shutil
 import statistics
+import sys
 
 import process
 import kinesis_peers
@@ -63,7 +64,7 @@ def best_peer(folder):
                 check_answers(peer.port, folder, name, "json")
                 rates[name] = rate(name, put(peer.port, connections=2, seconds=PEER_SECONDS)[0])
         except Failure as failure:
-            print(f"  (left out: {failure})")
+            print(f"  (left out: {failure})", file=sys.stderr)
     if not rates:
         raise Failure("there is no peer")
     return max(rates.items(), key=lambda item: item[1])

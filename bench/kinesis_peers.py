@@ -1,10 +1,8 @@
-"""Servers that stand in for Kinesis, as peers. moto is there; kinesis-local and kinesalite come from npm into the user's cache, pinned,
-if node is there."""
+"""Servers that stand in for Kinesis, as peers: kinesis-local and kinesalite, which npm brings into the user's cache, pinned."""
 import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
 from process import Failure, wait_port
 from harness.s3_store import START_SECONDS_MAX, free_port  # found because of the line before
@@ -43,8 +41,6 @@ def installed(name):
 
 def command_of(name, port, spare_port):
     """(words, environment), or None if it is not to be had."""
-    if name == "moto":
-        return [pathlib.Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)], {}
     folder = installed(name)
     if not folder:
         return None
@@ -58,7 +54,7 @@ def command_of(name, port, spare_port):
 class Peer:
     """A running peer with a stream `orders` of two shards. Use it in `with`."""
 
-    NAMES = ("kinesis-local", "kinesalite", "moto")
+    NAMES = ("kinesis-local", "kinesalite")
 
     def __init__(self, name):
         self.name, self.port = name, free_port()
