@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/base64.hpp"
+#include "base/random.hpp"
 #include "kinesis/document_writer.hpp"
 #include "kinesis/fault.hpp"
 
@@ -63,6 +64,64 @@ TEST(Codec, ReadsJson) {
   EXPECT_EQ(value->find("b")->find("c")->text, "");
 }
 
+json json_of(const Value& value) {
+  switch (value.kind) {
+    case Value::Kind::Boolean:
+      return value.boolean;
+    case Value::Kind::Integer:
+      return value.integer;
+    case Value::Kind::Real:
+      return value.real;
+    case Value::Kind::Text:
+      return value.text;
+    case Value::Kind::List: {
+      json list = json::array();
+      for (const auto& item : value.items) list.push_back(json_of(item));
+      return list;
+    }
+    case Value::Kind::Object: {
+      json object = json::object();
+      for (std::size_t i = 0; i < value.keys.size(); ++i) {
+        object[value.keys[i]] = json_of(value.items[i]);
+      }
+      return object;
+    }
+    default:
+      return nullptr;
+  }
+}
+
+// Documents with random damage, judged by another parser.
+TEST(Codec, ReadsJsonAsAnotherReaderDoes) {
+  const std::vector<std::string> seeds{
+      R"({"a":[1,-2,1.5,true,null,"x\u00e9\ud83d\ude00\n"],"b":{"c":""},"d":-0,"e":92233720})",
+      R"([[],{},[{}],"",0,-1,false , [ 1 , 2 ],0.25,"a text beyond eight bytes, \\ and \" in it"])",
+      "{\"Records\":[{\"Data\":\"QUFBQUFBQUFBQQ==\",\"PartitionKey\":\"k \xc3\xbc "
+      "\xe6\xbc\xa2\"}]}",
+      R"("\ud800\udc00\u0000")"};
+  const std::string alphabet = "{}[]\",:\\u0123456789abcdefnrtD8+-. \n\x01\xc3\xa9\xf0\x9f\x98\x80";
+  base::Random random(7);
+  std::size_t good = 0;
+  for (int i = 0; i < 50'000; ++i) {
+    std::string text = seeds[random.below(seeds.size())];
+    for (std::uint64_t damages = random.below(3); damages > 0; --damages) {
+      const auto at = random.below(text.size());
+      const char other = alphabet[random.below(alphabet.size())];
+      const auto way = random.below(3);
+      if (way == 0) text[at] = other;
+      if (way == 1) text.insert(at, 1, other);
+      if (way == 2) text.erase(at, 1);
+    }
+    const auto read = parse_json(text);
+    const auto judged = json::parse(text, nullptr, false);
+    ASSERT_EQ(read.has_value(), !judged.is_discarded()) << text;
+    if (!read) continue;
+    ++good;
+    ASSERT_TRUE(json_of(*read) == judged) << text;
+  }
+  EXPECT_GT(good, 10'000U);
+}
+
 TEST(Codec, ReadsWhatAnotherCborWriterWrites) {
   const json document = {
       {"StreamName", "orders"}, {"Numbers", {0, 23, 24, 255, 256, 65536, 4294967296, -1, -300}},
@@ -96,7 +155,31 @@ TEST(Codec, RefusesWhatIsNoDocument) {
     EXPECT_EQ(cbor(bad), kSerialization)
         << json(bad).dump(-1, ' ', true, json::error_handler_t::replace);
   }
-  for (const auto* bad : {"", "{", "{}x", "[1,]", "nul", "\"\xff\""}) {
+  for (const auto* bad : {"",
+                          "{",
+                          "{}x",
+                          "[1,]",
+                          "nul",
+                          "\"\xff\"",
+                          "01",
+                          "1.",
+                          ".5",
+                          "-",
+                          "1e",
+                          "1e400",
+                          "[1 2]",
+                          "{\"a\"}",
+                          "{,}",
+                          "{1:2}",
+                          "[}",
+                          "\"\x01\"",
+                          "\"\\x\"",
+                          "\"\\u12g4\"",
+                          "\"\\ud800\"",
+                          "\"\\udc00\"",
+                          "\"\xed\xa0\x80\"",
+                          "\"12345678\x02",
+                          "\"12345678\\"}) {
     EXPECT_FALSE(parse_json(bad)) << bad;
   }
 }
