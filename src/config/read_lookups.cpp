@@ -43,7 +43,7 @@ LookupFile read_file(YamlFile& file, Section& section, const std::string& from) 
 
 LookupDynamoDb read_dynamodb(YamlFile& file, Section& section, const std::string& from) {
   LookupDynamoDb out{.table = from.substr(kDynamoDb.size()),
-                     .region = section.text("region"),
+                     .region = section.has("region") ? section.text("region") : "",
                      .segments = section.integer("segments"),
                      .read_units = section.has("read_units") ? section.integer("read_units") : 0,
                      .is_consistent = section.boolean("consistent")};
@@ -87,7 +87,8 @@ void read_from(YamlFile& file, Section& section, const std::string& from, Lookup
 
 S3Place read_s3_place(YamlFile& file, Section& section, const char* key, std::string_view example) {
   const auto text = section.text(key);
-  S3Place place{.region = section.text("region"), .is_anonymous = section.boolean("anonymous")};
+  S3Place place{.region = section.has("region") ? section.text("region") : "",
+                .is_anonymous = section.boolean("anonymous")};
   const auto rest = std::string_view(text).substr(kS3.size());
   const auto slash = std::min(rest.find('/'), rest.size());
   place.bucket = rest.substr(0, slash);
