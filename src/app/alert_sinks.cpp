@@ -97,8 +97,9 @@ class LogSink final : public flow::AlertSink {
   std::vector<AlertAttempt> send(std::span<const OutgoingAlert> messages,
                                  const std::stop_token&) override {
     for (const auto& message : messages) {
-      log_.write(level_, "alert.sent",
-                 {{"alert", message.alert}, {"id", message.id}, {"message", message.body}});
+      base::Field body("message", message.body);
+      body.is_text = false;  // it is JSON
+      log_.write(level_, "alert.sent", {{"alert", message.alert}, {"id", message.id}, body});
     }
     return std::vector<AlertAttempt>(messages.size());
   }

@@ -132,6 +132,10 @@ Result<std::unique_ptr<AlertHistory>> AlertHistory::open(const os::Path& tables,
   return history;
 }
 
+AlertHistory::~AlertHistory() {
+  board_.remove_table(kAlertsTable);
+}
+
 std::string AlertHistory::counter_id() const {
   return fmt::format("millrace/{}/{}/commits", pipeline_, kAlertsTable);
 }

@@ -35,6 +35,9 @@ class AlertHistory {
                                                           const std::string& pipeline,
                                                           const lake::Tools& tools,
                                                           CutBoard& board);
+  AlertHistory(const AlertHistory&) = delete;
+  AlertHistory& operator=(const AlertHistory&) = delete;
+  ~AlertHistory();
 
   lake::Table& table() { return *table_; }
 

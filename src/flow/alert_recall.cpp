@@ -73,10 +73,10 @@ Result<void> restore_gate(AlertHistory& history, const config::Alert& alert,
   const auto days = static_cast<int>(span / std::chrono::hours(24)) + kTriedDays;
   const auto rows =
       fmt::format("FROM history WHERE {} AND {}", condition_of(name), recent(history, days));
-  const std::string messages = fmt::format(
-      R"(SELECT "group", message_id, min(_received_at) AS opened_at {} AND outcome <> 'suppressed' )"
-      "AND message_id IS NOT NULL GROUP BY ALL",
-      rows);
+  const std::string messages =
+      fmt::format(R"(SELECT "group", message_id, min(_received_at) AS opened_at {} )"
+                  "AND outcome <> 'suppressed' AND message_id IS NOT NULL GROUP BY ALL",
+                  rows);
   TRY(each_row(
       history,
       fmt::format(R"(SELECT "group", last_at, (SELECT count(*) {} AND outcome = 'suppressed' )"

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 // How soon the history shows what was sent.
 constexpr auto kCollectEvery = 50ms;
 constexpr auto kGaugesEvery = 1s;
+constexpr std::uint64_t kQueuesBytesMax = std::uint64_t{64} << 20;  // of all deliveries
 constexpr auto kGrace = 2s;  // for what is being sent when the program ends
 
 }  // namespace
@@ -92,6 +93,9 @@ Result<std::unique_ptr<Delivery>> Alerts::open_delivery(const config::Alert& ale
   auto outbox = parts_.options.outbox;
   outbox.retry_for = alert.retry_for;
   outbox.is_bare = alert.is_bare;
+  std::size_t deliveries = 0;
+  for (const auto& each : parts_.pipeline.alerts) deliveries += each.targets.size();
+  outbox.bytes_max = std::min(outbox.bytes_max, kQueuesBytesMax / deliveries);
   const auto positions = start.positions;
   return std::make_unique<Delivery>(Delivery::Parts{
       .name = name,
