@@ -93,9 +93,8 @@ Exit show_alerts(const AlertsCommandOptions& options, Screen& screen) {
         screen.print(body);
         continue;
       }
-      for (const auto& alert : items_of(TRY(parse_answer(body)), "alerts")) {
-        print_alert(alert, screen);
-      }
+      const auto answer = TRY(parse_answer(body));
+      for (const auto& alert : items_of(answer, "alerts")) print_alert(alert, screen);
     }
     return Exit::Fine;
   });

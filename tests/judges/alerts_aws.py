@@ -111,7 +111,7 @@ def judge(folder, store):
             sqs.delete_queue(QueueUrl=queue)
             millrace.send("events", b'{"n":1001}\n')
             millrace.wait_for("a queue that is gone is an error", lambda: any(
-                one["target"] == "sqs" and (one["error"] or one["dead"] != "0")
+                one["target"] == "sqs" and (one["error"] or int(one["dead"]) > 0)
                 for one in millrace.json("GET", "/v1/alerts?limit=0")["deliveries"]))
             millrace.stop()
         streams.stop()
