@@ -64,7 +64,7 @@ class KinesisFeed final : public Source {
     bool is_behind = true;
     base::SteadyTime current_at = {};
     std::optional<KinesisState::Quiet> quiet = {};  // nothing came behind a position by then
-    base::Offset committed = {};
+    std::optional<base::Offset> committed = {};     // by all tables that know the shard
   };
 
   // All of these: the caller holds mutex_.

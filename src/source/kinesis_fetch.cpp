@@ -105,7 +105,10 @@ Result<std::optional<aws::RecordPage>> KinesisFeed::fetch(const std::string& sha
 void KinesisFeed::failed(Lane& lane, const Error& error) {
   if (error.code == Code::Cancelled) return;
   const bool is_throttled = error.code == Code::Exhausted;
-  events::fetch_failed(tools_.telemetry, name_, is_throttled, lane.failures == 0, error);
+  const bool is_first = lane.failures == 0 && std::ranges::all_of(lanes_, [](const auto& other) {
+                          return other->failures == 0;
+                        });
+  events::fetch_failed(tools_.telemetry, name_, is_throttled, is_first, error);
   const auto most = options_.retry_wait * (1 << std::min(lane.failures, kDoublingsMax));
   ++lane.failures;
   const auto wait = tools_.random.below(static_cast<std::uint64_t>(most.count()) + 1);

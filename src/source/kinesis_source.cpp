@@ -188,7 +188,9 @@ void KinesisFeed::remember(ShardId shard, Offset position, const Mark& mark) {
     lanes_.back()->is_listed = false;
     lanes_.back()->is_ended = true;
   }
-  at(shard).shard.remember(position, place_of(mark));
+  auto& lane = at(shard);
+  lane.shard.remember(position, place_of(mark));
+  lane.committed = std::min(lane.committed.value_or(position), position);
   has_marks_ = true;
 }
 
