@@ -13,7 +13,6 @@ ALERT = """
 alerts:
   fraud: {from: checked_orders, when: is_fraud, select: order_id, send: {webhook: "URL"}}
 """
-ONE_IN = 20  # orders that are above the limit
 RECORDS = 10  # in a body
 SENDERS = 2
 
@@ -68,7 +67,7 @@ class Receiver:
         return times
 
 
-def send(port, sender, rate, seconds, run, acknowledged):
+def send(port, sender, rate, seconds, one_in, run, acknowledged):
     """Bodies by schedule; tells when the orders that alert were acknowledged."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()
@@ -77,7 +76,7 @@ def send(port, sender, rate, seconds, run, acknowledged):
         lines, alerting = [], []
         for record in range(RECORDS):
             order = f"{run}-{sender}-{body * RECORDS + record}"
-            is_fraud = (body * RECORDS + record) % ONE_IN == 0
+            is_fraud = (body * RECORDS + record) % one_in == 0
             lines.append(f'{{"order_id":"{order}","customer_id":"customer-{body % 1000:07}","amount":{5000 if is_fraud else 12.5},'
                          '"currency":"USD","country":"US","ts":"2026-11-20T12:00:00Z"}')
             if is_fraud:
@@ -94,11 +93,11 @@ def send(port, sender, rate, seconds, run, acknowledged):
     acknowledged.put(times)
 
 
-def measure(millrace, receiver, rate, seconds):
-    """Checks that each order that must alert came, and no other; the latencies in milliseconds."""
+def measure(millrace, receiver, rate, seconds, one_in):
+    """One order in `one_in` is above the limit. Checks that each order that must alert came, and no other; the latencies in milliseconds."""
     context = multiprocessing.get_context("spawn")
     run, acknowledged = str(time.monotonic_ns()), context.Queue()
-    senders = [context.Process(target=send, args=(millrace.port, number, rate, seconds, run, acknowledged), daemon=True)
+    senders = [context.Process(target=send, args=(millrace.port, number, rate, seconds, one_in, run, acknowledged), daemon=True)
                for number in range(SENDERS)]
     for sender in senders:
         sender.start()
@@ -107,7 +106,7 @@ def measure(millrace, receiver, rate, seconds):
         sent.update(acknowledged.get(timeout=seconds + 60))
     for sender in senders:
         sender.join()
-    expected = int(rate * seconds / RECORDS / SENDERS) * RECORDS * SENDERS // ONE_IN
+    expected = int(rate * seconds / RECORDS / SENDERS) * RECORDS * SENDERS // one_in
     if len(sent) != expected:
         raise Failure(f"{len(sent)} orders that alert were acknowledged, not {expected}")
     came = receiver.drain(len(sent))

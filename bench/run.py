@@ -140,11 +140,12 @@ def alerts(options, table):
         path = folder / "pipeline.yaml"
         path.write_text(path.read_text().replace("reports:\n", f"{alert}reports:\n", 1))
         with Measured(folder).start() as millrace:
-            alert_times.measure(millrace, receiver, rate=1000, seconds=5)
-            found = alert_times.measure(millrace, receiver, rate=1000, seconds=options.seconds)
+            alert_times.measure(millrace, receiver, rate=1000, seconds=5, one_in=20)
+            for one_in, which in ((20, "one in 20 alerts"), (1, "each alerts")):
+                found = alert_times.measure(millrace, receiver, rate=1000, seconds=options.seconds, one_in=one_in)
+                table.add(f"acknowledged to at the webhook, 1,000/s, {which}", f"p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms, "
+                          f"max {found['max']:.1f} ms of {found['count']:,} alerts", "p99 50 ms", found["p99"] < 50)
             millrace.finish()
-    table.add("acknowledged to at the webhook, 1,000/s, one in 20 alerts", f"p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms, "
-              f"max {found['max']:.1f} ms of {found['count']:,} alerts", "p99 50 ms", found["p99"] < 50)
 
 
 def restart(options, table):
