@@ -1,24 +1,10 @@
 #include <gtest/gtest.h>
 
-#include "config/read.hpp"
-#include "os/test_folder.hpp"
+#include "config/test_errors.hpp"
 
 namespace millrace::config {
 namespace {
 
-/// The errors of a pipeline whose first line is right, a line each.
-std::string errors(std::string_view text) {
-  os::TestFolder folder;
-  const auto file = folder.path() / "p.yaml";
-  const auto parsed = parse_pipeline("pipeline: p\n" + std::string(text), file);
-  std::string out;
-  if (const auto* problems = std::get_if<Problems>(&parsed)) {
-    for (const auto& error : problems->errors) {
-      out += error.place.substr(file.string().size() + 1) + " " + error.message + "\n";
-    }
-  }
-  return out;
-}
 std::string source(std::string_view text) {
   return errors("sources:\n  s: {" + std::string(text) + "}\n");
 }
@@ -188,68 +174,6 @@ TEST(JobErrors, NameTheMend) {
   EXPECT_EQ(job("sql: SELECT 1, retry: {attempts: 0, wait: 2d}"),
             "4:40 attempts: 0 is not within 1 to 100\n"
             "4:49 wait: 2d is not within 0s to 1d\n");
-}
-
-TEST(WarehouseErrors, NameTheMend) {
-  const auto warehouse = [](std::string_view text) {
-    return errors("sources: {s: {from: log, schema: {a: varchar}}}\nwarehouses:\n  w: {" +
-                  std::string(text) + "}\n");
-  };
-  EXPECT_EQ(warehouse("kind: duckdb, path: w.duckdb"), "");
-  EXPECT_EQ(warehouse("kind: postgres"), "4:6 the key 'url' of a postgres warehouse is missing\n");
-  EXPECT_EQ(warehouse("kind: duckdb, url: x"),
-            "4:6 the key 'path' of a duckdb warehouse is missing\n"
-            "4:26 url: a duckdb warehouse has none\n");
-  EXPECT_EQ(warehouse("kind: oracle, url: x"),
-            "4:13 kind: 'oracle' is not one of postgres, duckdb\n");
-}
-
-TEST(ResultCheckErrors, NameTheMend) {
-  const auto check = [](std::string_view text) {
-    return errors(
-        "sources: {s: {from: log, schema: {a: varchar}}}\n"
-        "tables: {t: {from: s, sql: SELECT a FROM s}}\n"
-        "jobs:\n  j: {sql: SELECT a FROM t, expect: {c: {" +
-        std::string(text) + "}}}\n");
-  };
-  EXPECT_EQ(check("no_rows: SELECT 1, otherwise: warn"), "");
-  EXPECT_EQ(check("rows: {min: 1, max: 2}"), "");
-  EXPECT_EQ(check("references: {column: a, table: t, key: a}"), "");
-  EXPECT_EQ(check("drift: {of: count(*), within: 12.5%}"), "");
-  EXPECT_EQ(check("otherwise: warn"),
-            "5:41 expect c: one of no_rows, rows, unique, references, fresh and drift is "
-            "expected\n");
-  EXPECT_EQ(check("no_rows: SELECT 1, rows: {min: 1}"),
-            "5:41 expect c: one of no_rows, rows, unique, references, fresh and drift is "
-            "expected\n");
-  EXPECT_EQ(check("rows: {}"), "5:48 rows: `min` or `max` is expected\n");
-  EXPECT_EQ(check("rows: {min: 3, max: 2}"), "5:62 rows: max is below min\n");
-  EXPECT_EQ(check("drift: {of: count(*), within: half}"),
-            "5:72 within: 'half' is not like `50%`\n");
-  EXPECT_EQ(check("references: {column: a, table: u, key: a}"),
-            "5:38 references: there is no table 'u'; did you mean 't'?\n");
-}
-
-TEST(LoadErrors, NameTheMend) {
-  const auto load = [](std::string_view text) {
-    return errors(
-        "sources: {s: {from: log, schema: {a: varchar}}}\n"
-        "tables: {t: {from: s, sql: SELECT a FROM s}}\n"
-        "warehouses: {reporting: {kind: duckdb, path: w.duckdb}}\n"
-        "jobs:\n  other: {sql: SELECT a FROM t, load: reporting}\n"
-        "  j: {sql: SELECT a FROM t, load: " +
-        std::string(text) + "}\n");
-  };
-  EXPECT_EQ(load("reporting"), "");
-  EXPECT_EQ(load("{to: reporting, table: sales.daily_2}"), "");
-  EXPECT_EQ(load("reportin"),
-            "7:35 load: there is no warehouse 'reportin'; did you mean 'reporting'?\n");
-  EXPECT_EQ(load("{table: a}"), "7:35 the key 'to' is missing: A warehouse.\n");
-  EXPECT_EQ(load("{to: reporting, table: 'a; DROP'}"),
-            "7:58 table: 'a; DROP' is not a name like `table` or `schema.table`, of small letters, "
-            "digits and _\n");
-  EXPECT_EQ(load("{to: reporting, table: other}"),
-            "7:40 load: job 'other' loads the table 'other' of 'reporting' already\n");
 }
 
 TEST(ReportErrors, NameTheMend) {

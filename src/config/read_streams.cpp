@@ -242,7 +242,8 @@ Source read_source(YamlFile& file, const Entry& entry) {
   }
   const auto from = section.word("from");
   if (from != "log") refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
-  if (from != "files") refuse(file, section, {"path", "header", "anonymous", "look_every"}, "from: files");
+  if (from != "files")
+    refuse(file, section, {"path", "header", "anonymous", "look_every"}, "from: files");
   if (from != "kinesis") {
     refuse(file, section, {"stream", "start", "fan_out", "poll"}, "from: kinesis");
   }

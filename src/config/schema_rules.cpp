@@ -35,8 +35,7 @@ std::vector<SectionRule> source_rules() {
        "A stream in.",
        {{"from", Words, "log|files|kinesis", true, "",
          "`log`: the embedded stream, written over HTTP. `files`: the files of a folder. "
-         "`kinesis`: "
-         "a Kinesis data stream."},
+         "`kinesis`: a Kinesis data stream."},
         {"shards", Integer, "1..256", false, "1",
          "log: how many parts the stream is split into. Another number reshards the stream at the "
          "next start."},
@@ -70,7 +69,11 @@ std::vector<SectionRule> source_rules() {
         {"event_time", Object, "event_time", false, "", "When a record happened."},
         {"delimiter", Text, "", false, ",", "csv: the character that separates fields."},
         {"header", Boolean, "", false, "true", "csv files: the first line names the columns."},
-        {"null_text", Text, "", false, "", "csv: the unquoted text that means NULL."}}},
+        {"null_text", Text, "", false, "", "csv: the unquoted text that means NULL."}}}};
+}
+
+std::vector<SectionRule> source_part_rules() {
+  return {
       {"retention",
        "How long a stream keeps its records.",
        {{"time", Duration, "1m..10000d", false, "7d",
@@ -81,7 +84,11 @@ std::vector<SectionRule> source_rules() {
        "When a record happened.",
        {{"column", Text, "", true, "", "A column of type timestamptz."},
         {"lateness", Duration, "0s..366d", false, "0s",
-         "How late records usually come: scheduled jobs wait that long."}}},
+         "How late records usually come: scheduled jobs wait that long."}}}};
+}
+
+std::vector<SectionRule> lookup_rules() {
+  return {
       {"lookup",
        "Reference data, whose rows are found by key.",
        {{"from", Text, "", true, "",
@@ -307,8 +314,9 @@ std::vector<SectionRule> metrics_rules() {
 const std::vector<SectionRule>& section_rules() {
   static const std::vector<SectionRule> kSections = [] {
     std::vector<SectionRule> all;
-    for (const auto& rules : {file_rules(), source_rules(), table_rules(), alert_rules(),
-                              job_rules(), report_rules(), metrics_rules()}) {
+    for (const auto& rules :
+         {file_rules(), source_rules(), source_part_rules(), lookup_rules(), table_rules(),
+          alert_rules(), job_rules(), report_rules(), metrics_rules()}) {
       all.insert(all.end(), rules.begin(), rules.end());
     }
     return all;
