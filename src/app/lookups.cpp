@@ -2,7 +2,9 @@
 
 #include "flow/check.hpp"
 #include "lookup/dynamodb_origin.hpp"
+#include "lookup/postgres_origin.hpp"
 #include "lookup/s3_origin.hpp"
+#include "postgres/url.hpp"
 
 namespace millrace::app {
 
@@ -25,6 +27,11 @@ struct OriginOpener {
     auto* session = TRY(from.is_anonymous ? world.aws.unsigned_session() : world.aws.session());
     TRY(world.disk.make_directories(scratch));
     return lookup::open_s3_origin(lookup, session->client(), world.disk, scratch);
+  }
+  Result<std::unique_ptr<Origin>> operator()(const config::LookupPostgres& from) const {
+    TRY(postgres::check_url(from.url));
+    TRY(world.disk.make_directories(scratch));
+    return lookup::make_postgres_origin(lookup, world.disk, scratch);
   }
   Result<std::unique_ptr<Origin>> operator()(const config::LookupDynamoDb& from) const {
     auto* session = TRY(world.aws.session());

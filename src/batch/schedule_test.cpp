@@ -18,10 +18,10 @@ std::string daily_at(const std::string& at, const std::string& more = "") {
 )" + more);
 }
 
-/// What ran, in order: `2026-11-20 2026-11-21`.
+/// What ran, by time, and of one moment by partition: `2026-11-20 2026-11-21`.
 std::string ran(JobsBench& bench, const std::string& job = "daily") {
   return bench.rows(
-      "SELECT string_agg(\"partition\", ' ' ORDER BY started_at, run_id) FROM _runs "
+      "SELECT string_agg(\"partition\", ' ' ORDER BY started_at, \"partition\") FROM _runs "
       "WHERE job = '" +
       job + "'");
 }

@@ -109,10 +109,17 @@ struct LookupDynamoDb {
   bool is_consistent = false;  ///< strongly consistent reads, at twice the units
 };
 
+/// The rows of a table or a SELECT of PostgreSQL.
+struct LookupPostgres {
+  std::string url;    ///< may hold a password: never shown
+  std::string table;  ///< `table` or `schema.table`; empty: the query
+  std::string query;
+};
+
 struct Lookup {
   std::string name;
   Place place;
-  std::variant<LookupFile, S3Place, LookupDynamoDb> from;
+  std::variant<LookupFile, S3Place, LookupDynamoDb, LookupPostgres> from;
   std::vector<Column> columns;  ///< of a table of DynamoDB: only these; empty: all there are
   LookupFormat format = LookupFormat::Csv;
   std::string key;

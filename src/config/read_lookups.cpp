@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::string_view kS3 = "s3://";
 constexpr std::string_view kDynamoDb = "dynamodb://";
+
+bool is_postgres(std::string_view from) {
+  return from.starts_with("postgres://") || from.starts_with("postgresql://");
+}
 constexpr std::size_t kKeyBytesMax = 1024;
 
 bool is_table_name(std::string_view name) {
@@ -56,6 +60,21 @@ LookupDynamoDb read_dynamodb(YamlFile& file, Section& section, const std::string
   return out;
 }
 
+LookupPostgres read_postgres(YamlFile& file, Section& section, const std::string& from) {
+  LookupPostgres out{.url = from, .table = section.text("table"), .query = section.text("query")};
+  const bool is_misspelt = section.may_be_misspelt("table") || section.may_be_misspelt("query");
+  if (out.table.empty() == out.query.empty() && !is_misspelt) {
+    file.fail(section.place_of("from"), "from: postgres:// needs either `table` or `query`");
+  }
+  if (!out.table.empty() && !is_plain_table_name(out.table)) {
+    file.fail(section.place_of("table"),
+              fmt::format("table: '{}' is not a name like `table` or `schema.table`, of small "
+                          "letters, digits and _; give a `query` instead",
+                          base::printable(out.table)));
+  }
+  return out;
+}
+
 // Keys that only some kinds of lookups have.
 void refuse(YamlFile& file, Section& section, std::initializer_list<const char*> keys,
             std::string_view what) {
@@ -67,6 +86,7 @@ void refuse(YamlFile& file, Section& section, std::initializer_list<const char*>
 }
 
 void read_from(YamlFile& file, Section& section, const std::string& from, Lookup& lookup) {
+  if (!is_postgres(from)) refuse(file, section, {"table", "query"}, "from: postgres://");
   if (from.starts_with(kDynamoDb)) {
     refuse(file, section, {"format", "anonymous"}, "files");
     lookup.from = read_dynamodb(file, section, from);
@@ -74,6 +94,11 @@ void read_from(YamlFile& file, Section& section, const std::string& from, Lookup
     return;
   }
   refuse(file, section, {"segments", "read_units", "consistent", "columns"}, "from: dynamodb://");
+  if (is_postgres(from)) {
+    refuse(file, section, {"format", "region", "anonymous"}, "files");
+    lookup.from = read_postgres(file, section, from);
+    return;
+  }
   lookup.format = format_of(section, from);
   if (from.starts_with(kS3)) {
     lookup.from = read_s3_place(file, section, "from", "s3://bucket/customers.csv");
@@ -112,10 +137,11 @@ Lookup read_lookup(YamlFile& file, const Entry& entry) {
   const auto from = section.text("from");
   lookup.key = section.text("key");
   const auto scheme = from.find("://");
-  if (scheme != std::string::npos && !from.starts_with(kS3) && !from.starts_with(kDynamoDb)) {
+  if (scheme != std::string::npos && !from.starts_with(kS3) && !from.starts_with(kDynamoDb) &&
+      !is_postgres(from)) {
     file.fail(section.place_of("from"),
               fmt::format("from: {} is not available in this version; give a CSV, Parquet or JSON "
-                          "file, here or on s3://, or dynamodb://table",
+                          "file, here or on s3://, dynamodb://table or postgres://",
                           from.substr(0, scheme + 3)));
     return lookup;
   }

@@ -10,6 +10,8 @@ Source read_source(YamlFile& file, const Entry& entry);
 Lookup read_lookup(YamlFile& file, const Entry& entry);
 Table read_table(YamlFile& file, const Entry& entry);
 Job read_job(YamlFile& file, const Entry& entry);
+/// `table` or `schema.table`, of names that need no quotes in any database.
+bool is_plain_table_name(std::string_view text);
 std::vector<ResultCheck> read_expectations(YamlFile& file, Section& job);
 Warehouse read_warehouse(YamlFile& file, const Entry& entry);
 Load read_load(YamlFile& file, const Entry& entry, const std::string& job);

@@ -216,6 +216,18 @@ bool is_of_later_version(YamlFile& file, const Entry& entry) {
   return false;
 }
 
+// Keys of other kinds of sources than this one.
+void refuse_others(YamlFile& file, Section& section, const std::string& from) {
+  if (from != "log") refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
+  if (from != "files") {
+    refuse(file, section, {"path", "header", "anonymous", "look_every"}, "from: files");
+  }
+  if (from != "kinesis") {
+    refuse(file, section, {"stream", "start", "fan_out", "poll"}, "from: kinesis");
+  }
+  if (from == "log") refuse(file, section, {"region"}, "from: kinesis, or files on S3");
+}
+
 }  // namespace
 
 Source read_source(YamlFile& file, const Entry& entry) {
@@ -240,14 +252,10 @@ Source read_source(YamlFile& file, const Entry& entry) {
                 "unknown_fields: keep is only for format: json");
     }
   }
+  const auto before_from = file.problem_count();
   const auto from = section.word("from");
-  if (from != "log") refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
-  if (from != "files")
-    refuse(file, section, {"path", "header", "anonymous", "look_every"}, "from: files");
-  if (from != "kinesis") {
-    refuse(file, section, {"stream", "start", "fan_out", "poll"}, "from: kinesis");
-  }
-  if (from == "log") refuse(file, section, {"region"}, "from: kinesis, or files on S3");
+  if (section.has("from") && file.problem_count() == before_from)
+    refuse_others(file, section, from);
   if (from == "files") {
     source.from = read_files(file, section);
   } else if (from == "kinesis") {

@@ -1,16 +1,12 @@
 // Warehouses, and what a job says about its own.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.hpp"
 #include "config/read_parts.hpp"
 
 namespace millrace::config {
-namespace {
 
-// `table` or `schema.table`: names that need no quotes in any warehouse.
-bool is_table_name(std::string_view text) {
+bool is_plain_table_name(std::string_view text) {
   const auto dot = text.find('.');
   const auto is_part = [](std::string_view part) {
     constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_";
@@ -21,8 +17,6 @@ bool is_table_name(std::string_view text) {
   if (dot == std::string_view::npos) return is_part(text);
   return is_part(text.substr(0, dot)) && is_part(text.substr(dot + 1));
 }
-
-}  // namespace
 
 Warehouse read_warehouse(YamlFile& file, const Entry& entry) {
   Section section(file, entry, "warehouse");
@@ -65,7 +59,7 @@ Load read_load(YamlFile& file, const Entry& entry, const std::string& job) {
   if (section.has("to")) load.place = section.place_of("to");
   if (!section.has("table")) return load;
   load.table = section.text("table");
-  if (!is_table_name(load.table)) {
+  if (!is_plain_table_name(load.table)) {
     file.fail(section.place_of("table"),
               fmt::format("table: '{}' is not a name like `table` or `schema.table`, of small "
                           "letters, digits and _",

@@ -93,7 +93,9 @@ std::vector<SectionRule> lookup_rules() {
        "Reference data, whose rows are found by key.",
        {{"from", Text, "", true, "",
          "A CSV, Parquet or JSON file, relative to this file or `s3://bucket/key`, `.gz` and "
-         "`.zst` are unpacked; or `dynamodb://table`."},
+         "`.zst` are unpacked; `dynamodb://table`; or `postgres://user:password@host/database`, "
+         "from "
+         "a variable."},
         {"key", Text, "", true, "", "The column that is matched; each value once."},
         {"format", Words, "csv|parquet|json", false, "by the file's name", "How it is written."},
         {"refresh", Duration, "1s..366d", false, "never",
@@ -104,6 +106,9 @@ std::vector<SectionRule> lookup_rules() {
          "s3: requests are not signed, for what is open to everybody."},
         {"columns", Columns, "", false, "all that the items have",
          "dynamodb: the attributes that are read, and their types."},
+        {"table", Text, "", false, "",
+         "postgres: the table that is read, `table` or `schema.table`."},
+        {"query", Text, "", false, "", "postgres: a SELECT in its dialect, instead of a table."},
         {"segments", Integer, "1..64", false, "4", "dynamodb: parts that are scanned at once."},
         {"consistent", Boolean, "", false, "false",
          "dynamodb: strongly consistent reads, which cost twice the units."},

@@ -41,6 +41,10 @@ Error error_of(const PGresult* result) {
 
 Answer answer_of(const PGresult* result) {
   Answer answer;
+  for (int column = 0; column < PQnfields(result); ++column) {
+    answer.columns.push_back(
+        {PQfname(result, column), PQftype(result, column), PQfmod(result, column)});
+  }
   for (int row = 0; row < PQntuples(result); ++row) {
     auto& values = answer.rows.emplace_back();
     for (int column = 0; column < PQnfields(result); ++column) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,8 +19,16 @@ struct ConnectionOptions {
   std::chrono::seconds connect_deadline{10};
 };
 
+/// A column of an answer, its type as the server's catalogue numbers it.
+struct Column {
+  std::string name;
+  std::uint32_t type = 0;
+  std::int32_t modifier = -1;  ///< precision and scale of a numeric; -1: none
+};
+
 /// The rows of an answer, as texts; none is NULL.
 struct Answer {
+  std::vector<Column> columns;
   std::vector<std::vector<std::optional<std::string>>> rows;
   std::int64_t affected = 0;  ///< rows that an INSERT, DELETE, UPDATE or COPY touched
 };
