@@ -30,7 +30,7 @@ jobs:
     load: {to: reporting, table: sales.daily}
     retry: {attempts: 20, wait: 50ms}
 """
-KILLS = int(os.environ.get("MILLRACE_WAREHOUSE_KILLS", "12"))
+KILLS = int(os.environ.get("MILLRACE_WAREHOUSE_KILLS", "8"))
 
 
 def server(**options):
