@@ -85,8 +85,8 @@ Result<RecordPage> record_page(std::string_view body) {
   if (page.next.empty()) page.next = text_of(answer, "ContinuationSequenceNumber");
   // Either says so, depending on who answers; children are told at the end only.
   const auto children = answer.find("ChildShards");
-  page.is_end = page.next.empty() ||
-                (children != answer.end() && children->is_array() && !children->empty());
+  page.is_end =
+      page.next.empty() || (children != answer.end() && children->is_array() && !children->empty());
   const auto behind = answer.find("MillisBehindLatest");
   if (behind != answer.end() && behind->is_number()) {
     page.behind = std::chrono::milliseconds(behind->get<std::int64_t>());

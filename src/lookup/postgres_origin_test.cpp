@@ -56,7 +56,8 @@ TEST_F(PostgresOriginTest, KeepsTheTypesOfATable) {
       "float8, "
       "b bool, d date, ts timestamptz, j jsonb, note text)");
   run(R"(INSERT INTO reference.customers VALUES ('c1', 1.50, 9007199254740993, 0.1, true,
-      '2026-11-20', '2026-11-20T12:00:00+01', '{"a": "x\ny"}', E'it''s\n\\ "here"\t'), ('c2', NULL, NULL, NULL, NULL, NULL, NULL, NULL, ''))");
+      '2026-11-20', '2026-11-20T12:00:00+01', '{"a": "x\ny"}', E'it''s\n\\ "here"\t'),
+      ('c2', NULL, NULL, NULL, NULL, NULL, NULL, NULL, ''))");
   auto lookup = open("reference.customers", "");
   ASSERT_TRUE(lookup) << lookup.error().text();
   EXPECT_EQ((*lookup)->index()->row_count(), 2U);
