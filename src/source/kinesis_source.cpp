@@ -230,9 +230,13 @@ Result<std::unique_ptr<Source>> open_kinesis_source(const config::Source& source
   }
   const auto what = fmt::format("source '{}'", source.name);
   auto stream =
-      TRY(aws::Kinesis::open(tools.client, {.stream = kinesis->stream, .region = kinesis->region})
-              .context(what));
-  auto feed = std::make_unique<KinesisFeed>(source, options, tools, std::move(stream));
+      aws::Kinesis::open(tools.client, {.stream = kinesis->stream, .region = kinesis->region});
+  if (!stream) {
+    auto error = std::move(stream).context(what).error();
+    error.message += ". The source's keys `stream` and `region` say which it is, and where";
+    return error;
+  }
+  auto feed = std::make_unique<KinesisFeed>(source, options, tools, std::move(*stream));
   if (auto opened = feed->open(); !opened) {
     auto error = std::move(opened).context(what).error();
     if (error.code == Code::NotFound) {
