@@ -35,7 +35,8 @@ TEST_F(DynamoDbTest, DescribesATableByItsKeys) {
   serve({{.status = 200, .body = R"({"Table":{"TableStatus":"ACTIVE",
     "AttributeDefinitions":[{"AttributeName":"ts","AttributeType":"N"},
       {"AttributeName":"id","AttributeType":"S"},{"AttributeName":"mail","AttributeType":"S"}],
-    "KeySchema":[{"AttributeName":"ts","KeyType":"RANGE"},{"AttributeName":"id","KeyType":"HASH"}]}})"}});
+    "KeySchema":[{"AttributeName":"ts","KeyType":"RANGE"},
+      {"AttributeName":"id","KeyType":"HASH"}]}})"}});
   const auto described = table("eu-west-1").describe("customers").value();
   EXPECT_TRUE(described.is_ready);
   ASSERT_EQ(described.keys.size(), 2U);

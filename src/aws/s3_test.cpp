@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include "aws/test_aws.hpp"
 
@@ -15,7 +14,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 using What = PutOutcome::What;
 
 http::Response xml_error(int status, const std::string& code) {
@@ -352,65 +350,6 @@ TEST_F(S3Test, RefusesOptionsThatCannotBe) {
   }
   EXPECT_FALSE(S3::open(*client_, {.bucket = "lake", .part_bytes = 1}).has_value());
   EXPECT_FALSE(S3::open(*client_, {.bucket = "lake", .parts_parallel = 0}).has_value());
-}
-
-TEST_F(S3Test, DownloadsInPartsInTheirOrder) {
-  const std::string all(12 << 20, 'x');
-  serve([&](const http::Request& request) {
-    const auto range = std::string(request.headers.value("Range"));
-    const auto from = std::stoull(range.substr(6));
-    const auto last = std::stoull(range.substr(range.find('-') + 1));
-    if (from == 0) std::this_thread::sleep_for(20ms);  // the others are there first
-    std::string part = all.substr(from, last - from + 1);
-    part[0] = static_cast<char>('0' + from / (5 << 20));
-    return http::Response{.status = 206, .body = part};
-  });
-  std::string got;
-  const auto done = s3({.bucket = "lake", .part_bytes = 5 << 20})
-                        .download({.key = "k", .size = all.size(), .etag = "\"e\""},
-                                  [&](std::string_view bytes) -> base::Result<void> {
-                                    got += bytes;
-                                    return {};
-                                  });
-  ASSERT_TRUE(done.has_value()) << done.error().text();
-  EXPECT_EQ(got.size(), all.size());
-  EXPECT_EQ(got[0], '0');
-  EXPECT_EQ(got[5 << 20], '1');
-  EXPECT_EQ(got[10 << 20], '2');
-  for (const auto& request : fake_->requests()) {
-    EXPECT_EQ(request.headers.value("If-Match"), "\"e\"");
-  }
-}
-
-TEST_F(S3Test, EndsADownloadAtItsFirstError) {
-  serve({xml_error(412, "PreconditionFailed")});
-  const auto write = [](std::string_view) -> base::Result<void> { return {}; };
-  const auto done = s3().download({.key = "k", .size = 100 << 20, .etag = "e"}, write);
-  ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::Invalid);
-  EXPECT_LE(fake_->requests().size(), 4u);
-  serve({{.status = 206, .body = "short"}});
-  EXPECT_EQ(s3().download({.key = "k", .size = 100}, write).error().code, Code::Unavailable);
-}
-
-TEST_F(S3Test, LooksAtAnObjectInTheServicesWords) {
-  serve({{.status = 206,
-          .headers = {{"ETag", "\"e\""}, {"Content-Range", "bytes 0-0/10"}},
-          .body = "x"},
-         xml_error(404, "NoSuchBucket"),
-         xml_error(403, "AccessDenied"),
-         xml_error(400, "ExpiredToken")});
-  auto bucket = s3({.bucket = "lake", .region = "eu-west-3"});
-  const auto there = bucket.look("k").value();
-  EXPECT_EQ(there.size, 10u);
-  EXPECT_EQ(there.etag, "\"e\"");
-  EXPECT_THAT(std::string(fake_->requests().at(0).headers.value("Authorization")),
-              HasSubstr("/eu-west-3/s3/"));
-  EXPECT_THAT(bucket.look("k").error().message, HasSubstr("make the bucket"));
-  const auto denied = bucket.look("k").error().message;
-  EXPECT_THAT(denied, HasSubstr("s3:GetObject"));
-  EXPECT_THAT(denied, Not(HasSubstr("s3:PutObject")));
-  EXPECT_THAT(bucket.look("k").error().message, HasSubstr("the credentials expired"));
 }
 
 }  // namespace

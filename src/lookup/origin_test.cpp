@@ -94,7 +94,8 @@ class OriginTest : public testing::Test {
 };
 
 constexpr const char* kTable =
-    R"({"Table":{"TableStatus":"ACTIVE","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],
+    R"({"Table":{"TableStatus":"ACTIVE",
+        "AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],
         "KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}})";
 
 TEST_F(OriginTest, ReadsAnObjectAndItsNextVersion) {
@@ -142,7 +143,8 @@ TEST_F(OriginTest, KeepsTheLastVersionWhileTheBucketRefuses) {
 TEST_F(OriginTest, MakesColumnsOfTypedAttributes) {
   serve_table(kTable,
               {R"({"Items":[
-    {"id":{"S":"007"},"day":{"S":"2026-11-20"},"n":{"N":"7"},"price":{"N":"12.5"},"ok":{"BOOL":true},
+    {"id":{"S":"007"},"day":{"S":"2026-11-20"},"n":{"N":"7"},"price":{"N":"12.5"},
+     "ok":{"BOOL":true},
      "raw":{"B":"AP8="},"m":{"M":{"x":{"N":"1.10"},"l":{"L":[{"S":"a"}]}}},"tags":{"SS":["u","v"]},
      "sizes":{"NS":["1","2.5"]},"big":{"N":"123456789012345678901234567890"},
      "mixed":{"N":"1"},"none":{"NULL":true}}],"LastEvaluatedKey":{"id":{"S":"007"}}})",

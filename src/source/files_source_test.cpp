@@ -17,10 +17,9 @@ using base::Code;
 using base::Offset;
 using base::Result;
 using base::ShardId;
-using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
+using namespace std::chrono_literals;
 using Bodies = std::vector<std::string>;
 
 class FilesSourceTest : public testing::Test {
@@ -39,8 +38,8 @@ class FilesSourceTest : public testing::Test {
     EXPECT_TRUE((*file)->append(bytes));
   }
   Result<std::unique_ptr<Source>> try_open() {
-    auto store = TRY(open_local_files(config_, faults_));
-    return open_files_source(config_, std::move(store), state_, tools_.on(faults_));
+    return open_files_source(config_, TRY(open_local_files(config_, faults_)), state_,
+                             tools_.on(faults_));
   }
   void open() {
     source_.reset();
@@ -173,8 +172,8 @@ TEST_F(FilesSourceTest, FindsNewFilesEachSecondAndKeepsTheirOrder) {
 TEST_F(FilesSourceTest, WakesUpWhenAFileComes) {
   const base::SystemClock clock;
   const log::Tools tools{disk_, clock, tools_.random, {tools_.lines, tools_.metrics}};
-  source_ =
-      open_files_source(config_, open_local_files(config_, disk_).value(), state_, tools).value();
+  auto store = open_local_files(config_, disk_).value();
+  source_ = open_files_source(config_, std::move(store), state_, tools).value();
   const std::vector<Offset> start = {Offset(0)};
   std::stop_source stop;
   stop.request_stop();

@@ -12,12 +12,12 @@ class FaultProxy:
 
     "pass"; "lose" (done, but the answer is lost); "drop" (not done, no answer); a status (not done, answered with it);
     "late 500" (done, but answered with a 500); "hang" (not done, no answer until the proxy closes).
-    With `certificate`, a file that holds the key too, it speaks TLS.
+    With `certificate`, a file that holds the key too, it speaks TLS. `errors` adds codes to the statuses' own.
     """
 
-    def __init__(self, upstream, plan, certificate=None):
+    def __init__(self, upstream, plan, certificate=None, errors=None):
         self.upstream, self.plan, self.seen = upstream, plan, []
-        self.closing = threading.Event()
+        self.closing, self.errors = threading.Event(), {**ERRORS, **(errors or {})}
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,7 +36,7 @@ class FaultProxy:
                     self.close_connection = True
                     return
                 if isinstance(fault, int):
-                    self.answer(fault, [], f"<Error><Code>{ERRORS.get(fault, 'Fault')}</Code></Error>".encode())
+                    self.answer(fault, [], f"<Error><Code>{proxy.errors.get(fault, 'Fault')}</Code></Error>".encode())
                     return
                 status, headers, content = proxy.forward(self.command, self.path, self.headers, body)
                 if fault == "lose":
