@@ -105,6 +105,23 @@ Finding examine_space(os::Disk& disk, const os::Path& folder) {
   return {*bytes < kSpaceWarn ? Warn : Ok, "space", detail, *bytes < kSpaceWarn ? mend : ""};
 }
 
+std::uint64_t bytes_below(os::Disk& disk, const os::Path& folder) {
+  std::uint64_t bytes = 0;
+  const auto entries = disk.list(folder);
+  if (!entries) return 0;
+  for (const auto& entry : *entries) {
+    bytes += entry.is_directory ? bytes_below(disk, folder / entry.name) : entry.size;
+  }
+  return bytes;
+}
+
+// Copies of the files of a lake on S3.
+Finding examine_cache(os::Disk& disk, const os::Path& cache) {
+  return {Ok, "lake cache",
+          fmt::format("{} in {}", base::format_bytes(bytes_below(disk, cache)), cache.string()),
+          ""};
+}
+
 }  // namespace
 
 std::vector<Finding> examine_folder(os::Disk& disk, const os::Path& data) {
@@ -124,6 +141,8 @@ std::vector<Finding> examine_folder(os::Disk& disk, const os::Path& data) {
   findings.push_back(examine_rename(disk, probe));
   findings.push_back(examine_skew(disk, probe));
   (void)disk.remove(probe);
+  const auto cache = disk.stat(folder / "cache");
+  if (is_there && cache && *cache) findings.push_back(examine_cache(disk, folder / "cache"));
   return findings;
 }
 

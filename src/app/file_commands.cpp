@@ -59,6 +59,11 @@ void add_run(CLI::App& app, Command& chosen) {
                    "About how much memory to use, divided among the parts")
       ->capture_default_str()
       ->type_name("BYTES");
+  command
+      ->add_option("--lake-cache", options->lake_cache,
+                   "Disk for copies of the tables' files, if the lake is on S3; 0: none")
+      ->capture_default_str()
+      ->type_name("BYTES");
   add_words<LogFormat>(*command, "--log-format", options->log_format,
                        {{"text", LogFormat::Text}, {"json", LogFormat::Json}},
                        "Form of the log lines on standard error [text]");

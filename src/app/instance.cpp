@@ -99,6 +99,7 @@ struct Instance::Parts {
     if (s3_lake) {
       tools.store = &s3_lake->store();
       tools.tables = s3_lake->tables();
+      tools.cache = s3_lake->cache();
     }
     return tools;
   }
@@ -124,7 +125,11 @@ Result<void> Instance::Parts::open_engines() {
   TRY(os::remove_all(world.disk, scratch));
   TRY(world.disk.make_directories(scratch));
   TRY(keep_lake_place(world.disk, options.data, pipeline.lake));
-  if (!pipeline.lake.empty()) s3_lake = TRY(S3Lake::open(pipeline.lake, scratch, world));
+  if (!pipeline.lake.empty()) {
+    const lake::FileCache::Options cache{.folder = options.data / "cache",
+                                         .bytes_max = options.lake_cache_bytes};
+    s3_lake = TRY(S3Lake::open(pipeline.lake, scratch, cache, world));
+  }
   // A source's loop and the commits each work on a thread of their own: more threads would only
   // take small tasks from each other.
   worker_engine = TRY(open_engine(1, options.memory.worker_engine, scratch / "worker"));
@@ -216,15 +221,16 @@ Result<void> Instance::Parts::open_worker() {
   parts.options.loop.hot_bytes_max = options.memory.hot_rows;
   worker = TRY(flow::Worker::open(std::move(parts)));
   worker_state = std::make_unique<WorkerState>(*worker);
-  queries = TRY(
-      flow::QueryEngine::open({.threads = static_cast<int>(os::core_count()),
-                               .memory_bytes_max = options.memory.query_engine,
-                               .scratch = options.data / "scratch" / "queries",
-                               .readable = {s3_lake ? s3_lake->tables() : options.data / "tables"},
-                               .httpfs = s3_lake ? s3_lake->httpfs() : os::Path(),
-                               .ca_file = s3_lake ? s3_lake->ca_file() : "",
-                               .time_zone = pipeline.timezone},
-                              board));
+  queries = TRY(flow::QueryEngine::open(
+      {.threads = static_cast<int>(os::core_count()),
+       .memory_bytes_max = options.memory.query_engine,
+       .scratch = options.data / "scratch" / "queries",
+       .readable = {s3_lake ? s3_lake->tables() : options.data / "tables", options.data / "cache"},
+       .cache = s3_lake ? s3_lake->cache() : nullptr,
+       .httpfs = s3_lake ? s3_lake->httpfs() : os::Path(),
+       .ca_file = s3_lake ? s3_lake->ca_file() : "",
+       .time_zone = pipeline.timezone},
+      board));
   return {};
 }
 

@@ -18,8 +18,9 @@ struct InstanceOptions {
   os::Path data;  ///< its lock must be held
   MemoryPlan memory;
   flow::UnknownSource unknown_source = flow::UnknownSource::Stop;
-  bool reads_streams = true;          ///< of others (Kinesis); false: only what is committed
-  bool accepts_lost_records = false;  ///< go on behind what a stream no longer retains
+  bool reads_streams = true;               ///< of others (Kinesis); false: only what is committed
+  bool accepts_lost_records = false;       ///< go on behind what a stream no longer retains
+  std::uint64_t lake_cache_bytes = 2_GiB;  ///< copies of files on S3; 0: none are kept
   AwsKeys aws_keys = {};  ///< empty: Kinesis requests need no signature, but must be this machine's
 };
 

@@ -62,7 +62,7 @@ class Writer {
 Result<void> race(const std::string& place, int writers, int commits, const os::Path& scratch) {
   app::World world(base::LogFormat::Text, base::Level::Error);
   TRY(world.disk.make_directories(scratch));
-  const auto lake = TRY(app::S3Lake::open(place, scratch, world));
+  const auto lake = TRY(app::S3Lake::open(place, scratch, {.bytes_max = 0}, world));
   const auto engine = TRY(sql::Instance::open({.threads = 2, .httpfs = lake->httpfs()}));
   const auto access = TRY(lake->access());
   TRY(engine->read_s3(access));

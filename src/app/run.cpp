@@ -152,6 +152,8 @@ Exit end(ServedInstance& served, Ending& ending, Screen& screen) {
 Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
   const auto memory = memory_of(options);
   if (!memory) return fail(screen, memory.error());
+  const auto cache = base::parse_bytes(options.lake_cache).context("--lake-cache");
+  if (!cache) return fail(screen, cache.error());
   auto server = server_of(options, *memory);
   if (!server) return fail(screen, server.error());
   AwsKeys aws_keys;
@@ -176,6 +178,7 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
                     .unknown_source = options.accepts_new_source ? flow::UnknownSource::Accept
                                                                  : flow::UnknownSource::Stop,
                     .accepts_lost_records = options.accepts_lost_records,
+                    .lake_cache_bytes = *cache,
                     .aws_keys = std::move(aws_keys)},
        .server = std::move(*server)},
       [&](const Error& error) { ending.fail(error); }, world);

@@ -17,7 +17,7 @@ constexpr auto kLookForNewKeys = std::chrono::seconds(30);
 }  // namespace
 
 Result<std::unique_ptr<S3Lake>> S3Lake::open(const std::string& place, const os::Path& scratch,
-                                             World& world) {
+                                             const lake::FileCache::Options& cache, World& world) {
   auto* session = TRY(world.aws.session().context("the lake at " + place));
   if (session->settings().region.empty()) {
     return Error{Code::Invalid,
@@ -25,7 +25,12 @@ Result<std::unique_ptr<S3Lake>> S3Lake::open(const std::string& place, const os:
   }
   std::unique_ptr<S3Lake> lake(new S3Lake(*session, place));
   TRY(lake->write_httpfs(scratch, world.disk));
-  TRY(lake->connect(scratch, world).context("the lake at " + place));
+  TRY(lake->connect(world).context("the lake at " + place));
+  if (cache.bytes_max > 0) TRY(lake->open_cache(cache, world));
+  const auto drafts = scratch / "drafts";
+  TRY(world.disk.make_directories(drafts));
+  lake->store_ =
+      std::make_unique<lake::S3Store>(*lake->s3_, world.disk, drafts, lake->cache_.get());
   return lake;
 }
 
@@ -42,14 +47,21 @@ Result<void> S3Lake::write_httpfs(const os::Path& scratch, os::Disk& disk) {
   return os::write_file(disk, httpfs_, extension);
 }
 
-Result<void> S3Lake::connect(const os::Path& scratch, World& world) {
+Result<void> S3Lake::connect(World& world) {
   const auto [bucket, prefix] = lake::cut_s3_path(tables_.string());
-  const auto drafts = scratch / "drafts";
-  TRY(world.disk.make_directories(drafts));
   s3_ = std::make_unique<aws::S3>(TRY(aws::S3::open(session_.client(), {.bucket = bucket})));
   endpoint_ = TRY(session_.settings().endpoint(aws::kS3));
   TRY(s3_->probe(prefix + "/", world.random));
-  store_ = std::make_unique<lake::S3Store>(*s3_, world.disk, drafts);
+  return {};
+}
+
+Result<void> S3Lake::open_cache(const lake::FileCache::Options& options, World& world) {
+  const auto fetch = [this](const os::Path& path, std::uint64_t bytes,
+                            const lake::FileCache::Write& write, const std::stop_token& stop) {
+    return s3_->download({.key = lake::cut_s3_path(path.string()).second, .size = bytes}, write,
+                         stop);
+  };
+  cache_ = TRY(lake::FileCache::open(options, world.disk, fetch, world.telemetry()));
   return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include "app/world.hpp"
 #include "aws/session.hpp"
+#include "lake/file_cache.hpp"
 #include "lake/s3_store.hpp"
 #include "sql/instance.hpp"
 
@@ -19,14 +20,18 @@ namespace millrace::app {
 class S3Lake {
  public:
   /// Asks the bucket whether it is there, may be written to and honours conditional writes.
-  /// `place` is `s3://bucket/prefix`; `scratch` is a folder that is there and emptied at starts.
+  /// `place` is `s3://bucket/prefix`; `scratch` is a folder that is there and emptied at starts. A
+  /// cache of no bytes is none.
   /// Errors  Invalid: no region, a store that cannot be a lake. Denied: no credentials, or not
   ///         allowed. NotFound: no bucket. Each with the mend.
   static base::Result<std::unique_ptr<S3Lake>> open(const std::string& place,
-                                                    const os::Path& scratch, World& world);
+                                                    const os::Path& scratch,
+                                                    const lake::FileCache::Options& cache,
+                                                    World& world);
 
   lake::Store& store() { return *store_; }
   const os::Path& tables() const { return tables_; }
+  lake::FileCache* cache() { return cache_.get(); }
   /// What an engine must be opened with to read the tables.
   const os::Path& httpfs() const { return httpfs_; }
   const std::string& ca_file() const { return session_.settings().ca_file; }
@@ -35,7 +40,8 @@ class S3Lake {
 
  private:
   S3Lake(aws::Session& session, std::string place) : session_(session), tables_(std::move(place)) {}
-  base::Result<void> connect(const os::Path& scratch, World& world);
+  base::Result<void> connect(World& world);
+  base::Result<void> open_cache(const lake::FileCache::Options& options, World& world);
   base::Result<void> write_httpfs(const os::Path& scratch, os::Disk& disk);
 
   aws::Session& session_;
@@ -43,6 +49,7 @@ class S3Lake {
   os::Path httpfs_;
   std::string endpoint_;
   std::unique_ptr<aws::S3> s3_;
+  std::unique_ptr<lake::FileCache> cache_;  // none: of no bytes
   std::unique_ptr<lake::S3Store> store_;
 };
 

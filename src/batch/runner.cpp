@@ -12,6 +12,7 @@
 #include "batch/events.hpp"
 #include "batch/job_sql.hpp"
 #include "lake/data_file.hpp"
+#include "lake/file_cache.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -72,6 +73,7 @@ struct Runner::Computed {
   std::shared_ptr<const lake::Snapshot> output;  // what is replaced
   std::map<std::string, std::shared_ptr<const lake::Snapshot>> read;
   std::optional<lake::AddFile> file;  // none: no rows
+  lake::Pins pins = {};               // of copies of the files that are read
 };
 
 std::string Runner::why_cancelled(Task& task) {
@@ -222,7 +224,11 @@ Result<void> Runner::compute(Task& task, Computed& computed, sql::Connection& co
     if (table == computed.cut->tables.end()) {
       return Error{Code::NotFound, fmt::format("there is no table '{}'", name)};
     }
-    TRY(show(connection, name, lake::scan_sql(table->second.root, *table->second.snapshot)));
+    const auto& cut = table->second;
+    TRY(show(connection, name,
+             parts_.tools.cache
+                 ? parts_.tools.cache->scan_sql(cut.root, *cut.snapshot, computed.pins)
+                 : lake::scan_sql(cut.root, *cut.snapshot)));
   }
   const auto at_sql = [&](Result<void> done) -> Result<void> {
     if (done || done.error().code != Code::Invalid) return done;

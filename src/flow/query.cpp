@@ -114,8 +114,9 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
   for (const auto& name : TRY(query.connection_->table_names(sql))) {
     const auto table = cut->tables.find(name);
     if (table == cut->tables.end()) continue;  // DuckDB says so, with the place
-    const auto& snapshot = table->second.snapshot;
-    std::string select = lake::scan_sql(table->second.root, *snapshot);
+    const auto& [root, snapshot, hot, reached] = table->second;
+    std::string select = options_.cache ? options_.cache->scan_sql(root, *snapshot, query.pins_)
+                                        : lake::scan_sql(root, *snapshot);
     if (has_rows(table->second)) {
       select += fmt::format(" UNION ALL SELECT {} FROM {}('{}/{}')",
                             columns_sql(snapshot->metadata->schema), kHot, query.ticket_, name);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flow/cut_board.hpp"
+#include "lake/file_cache.hpp"
 #include "sql/instance.hpp"
 
 namespace millrace::flow {
@@ -25,10 +26,11 @@ base::Result<void> define_views(sql::Connection& connection,
 struct QueryEngineOptions {
   int threads = 2;
   std::uint64_t memory_bytes_max = std::uint64_t{256} << 20;
-  os::Path scratch;                ///< where large queries spill
-  std::vector<os::Path> readable;  ///< the folders of the tables
-  os::Path httpfs;                 ///< with which DuckDB reads `s3://`; empty: it does not
-  std::string ca_file;             ///< whom it trusts then; empty: the system's certificates
+  os::Path scratch;                  ///< where large queries spill
+  std::vector<os::Path> readable;    ///< the folders of the tables
+  lake::FileCache* cache = nullptr;  ///< copies of their files; its folder is readable
+  os::Path httpfs;                   ///< with which DuckDB reads `s3://`; empty: it does not
+  std::string ca_file;               ///< whom it trusts then; empty: the system's certificates
   std::string time_zone = "UTC";
   std::size_t queries_max = 16;  ///< at once
 };
@@ -61,6 +63,7 @@ class Query {
 
   QueryEngine& engine_;
   const std::string ticket_;
+  lake::Pins pins_;  // of copies that the statement reads
   std::unique_ptr<sql::Connection> connection_;
   std::optional<sql::Statement> statement_;
   std::optional<sql::Rows> rows_;

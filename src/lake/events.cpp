@@ -55,4 +55,29 @@ void log_cleaned(base::Telemetry telemetry, const os::Path& table, std::size_t f
                       {{"table", name_of(table)}, {"files", files}});
 }
 
+void cached(base::Telemetry telemetry, std::uint64_t bytes) {
+  telemetry.metrics
+      .gauge("millrace_lake_cache_bytes", "Bytes of data files that are copies on this disk.")
+      .set(static_cast<double>(bytes));
+}
+
+void read_by_cache(base::Telemetry telemetry, std::size_t hits, std::size_t misses) {
+  const auto count = [&](const char* found, std::size_t files) {
+    telemetry.metrics
+        .counter("millrace_lake_cache_files_total",
+                 "Data files that scans asked the cache for, and whether it had them.",
+                 {{"found", found}})
+        .add(static_cast<double>(files));
+  };
+  count("yes", hits);
+  count("no", misses);
+}
+
+void cache_failed(base::Telemetry telemetry, const std::string& file, const std::string& error) {
+  telemetry.metrics
+      .counter("millrace_lake_cache_failures_total", "Data files that could not be copied.")
+      .add();
+  telemetry.log.write(Level::Warn, "lake.cache_failed", {{"file", file}, {"error", error}});
+}
+
 }  // namespace millrace::lake::events

@@ -38,6 +38,10 @@ bool is_commit(std::string_view key) {
   return key.find("/_delta_log/") != std::string_view::npos && key.ends_with(".json");
 }
 
+bool is_data_file(const os::Path& path) {
+  return path.string().find("/_delta_log/") == std::string::npos;
+}
+
 os::FileInfo info_of(const aws::ObjectInfo& object) {
   return {.name = name_of(object.key), .size = object.size, .modified_at = object.modified_at};
 }
@@ -112,6 +116,7 @@ Result<void> S3Store::remove(const std::vector<os::Path>& paths) {
   std::vector<std::string> keys;
   for (const auto& path : paths) keys.push_back(key_of(path));
   for (const auto& key : keys) commits_.forget(key);
+  if (cache_) std::ranges::for_each(paths, [&](const auto& path) { cache_->forget(path); });
   if (keys.size() == 1) return passing(s3_.remove(keys.front()));
   return passing(s3_.remove_all(keys));
 }
@@ -137,7 +142,8 @@ Result<os::FileInfo> S3Store::publish(const os::Path& draft, const os::Path& pat
     return bytes;
   };
   TRY(passing(s3_.upload(key_of(path), info->size, read)));
-  (void)disk_.remove(draft).has_value();
+  const bool is_kept = cache_ && is_data_file(path) && cache_->keep(draft, path, info->size);
+  if (!is_kept) (void)disk_.remove(draft).has_value();
   info->name = path.filename().string();
   return *info;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "aws/s3.hpp"
+#include "lake/file_cache.hpp"
 #include "lake/recent_files.hpp"
 #include "lake/store.hpp"
 
@@ -17,8 +18,9 @@ std::pair<std::string, std::string> cut_s3_path(std::string_view path);
 class S3Store final : public Store {
  public:
   /// `drafts` is a folder on `disk`. All must outlive the store.
-  S3Store(aws::S3& s3, os::Disk& disk, os::Path drafts)
-      : s3_(s3), disk_(disk), drafts_(std::move(drafts)) {}
+  /// What is written stays in `cache`, if there is one.
+  S3Store(aws::S3& s3, os::Disk& disk, os::Path drafts, FileCache* cache = nullptr)
+      : s3_(s3), disk_(disk), drafts_(std::move(drafts)), cache_(cache) {}
 
   base::Result<std::string> read(const os::Path& path) override;
   base::Result<PutOutcome> put_if_absent(const os::Path& path, std::string_view bytes) override;
@@ -40,6 +42,7 @@ class S3Store final : public Store {
   aws::S3& s3_;
   os::Disk& disk_;
   const os::Path drafts_;
+  FileCache* const cache_;
   RecentFiles commits_{std::size_t{16} << 20};  ///< those that were read or written last
 };
 

@@ -58,6 +58,12 @@ std::vector<std::shared_ptr<const AddFile>> Snapshot::files_of(
 
 std::string scan_sql(const os::Path& root, const Metadata& metadata,
                      const std::vector<std::shared_ptr<const AddFile>>& files) {
+  std::vector<os::Path> paths;
+  for (const auto& file : files) paths.push_back(root / uri_decoded(file->path));
+  return scan_sql(paths, metadata);
+}
+
+std::string scan_sql(const std::vector<os::Path>& files, const Metadata& metadata) {
   std::vector<std::string> columns;
   for (const auto& column : metadata.schema) {
     const auto name = base::sql_name(column.name);
@@ -67,7 +73,7 @@ std::string scan_sql(const os::Path& root, const Metadata& metadata,
   if (files.empty()) return fmt::format("SELECT {} WHERE false", base::join(columns, ", "));
   std::vector<std::string> paths;
   for (const auto& file : files) {
-    paths.push_back(base::sql_string((root / uri_decoded(file->path)).string()));
+    paths.push_back(base::sql_string(file.string()));
   }
   std::vector<std::string> types;
   for (const auto& name : metadata.partition_columns) {

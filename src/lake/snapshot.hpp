@@ -37,6 +37,8 @@ struct Snapshot {
 /// skips whole files.
 std::string scan_sql(const os::Path& root, const Metadata& metadata,
                      const std::vector<std::shared_ptr<const AddFile>>& files);
+/// The same, for files that are read by these paths.
+std::string scan_sql(const std::vector<os::Path>& paths, const Metadata& metadata);
 /// The same for all files of a snapshot.
 std::string scan_sql(const os::Path& root, const Snapshot& snapshot);
 

@@ -19,14 +19,17 @@
 namespace millrace::lake {
 
 /// What a table works with; all must outlive it.
+class FileCache;
+
 struct Tools {
   os::Disk& disk;         ///< of this machine, for what is not yet or never in a table
   sql::Instance& engine;  ///< reads and writes checkpoints and data files
   const base::Clock& clock;
   base::Random& random;
   base::Telemetry telemetry;
-  Store* store = nullptr;  ///< where tables lie; null: on `disk`
-  os::Path tables = {};    ///< the folder of all tables in `store`
+  Store* store = nullptr;      ///< where tables lie; null: on `disk`
+  os::Path tables = {};        ///< the folder of all tables in `store`
+  FileCache* cache = nullptr;  ///< copies of their files on `disk`; null: none
 
   /// The folder of all tables of the pipeline whose data folder is `data`.
   os::Path tables_of(const os::Path& data) const { return store ? tables : data / "tables"; }

@@ -198,6 +198,41 @@ def judge_outage(bench, _):
     equal(sorted(row["order_id"] for row in bench.rows("outage/tables/checked")), sorted(good(60)), "what delta-rs reads")
 
 
+def judge_cache(bench, _):
+    """What was written or read once is read from this machine's disk: by queries and jobs, over kills, whatever is in the folder."""
+    proxy = FaultProxy(bench.store.address, lambda method, target: "pass")
+    asked = lambda: sum(method == "GET" and ".parquet" in target for method, target, _ in proxy.seen)  # noqa: E731
+
+    def rows_and_requests(millrace):
+        before = asked()
+        return count(millrace, "SELECT count(*) FROM checked WHERE amount < 1000"), asked() - before
+
+    with bench.millrace("cache", proxy.url) as millrace:
+        millrace.start()
+        for first in range(0, 100, 20):
+            millrace.send("orders", orders(first, first + 20))
+            millrace.settle()
+        equal(rows_and_requests(millrace), (90, 0), "rows, and requests for what was written here")
+        millrace.kill()
+        copies = [path for path in (millrace.data / "cache").rglob("*") if path.is_file()]
+        copies[0].write_bytes(b"torn")
+        copies[1].unlink()
+        (copies[2].parent / "half.parquet.aside").write_bytes(b"half")
+        millrace.start()
+        rows, requests = rows_and_requests(millrace)
+        equal((rows, requests > 0), (90, True), "rows, and whether two files were asked for")
+        millrace.wait_for("copies are there again", lambda: rows_and_requests(millrace) == (90, 0))
+        before = asked()
+        run(millrace, "job", "run", "daily", DAYS[0])
+        equal(asked() - before, 0, "requests of a job")
+        millrace.stop()
+        millrace.flags = ["--lake-cache", "0"]
+        millrace.start()
+        equal(rows_and_requests(millrace)[0], 90, "rows without a cache")
+        millrace.stop()
+    proxy.close()
+
+
 def ends_with(millrace, code, *parts):
     with millrace:
         millrace.spawn()
@@ -269,7 +304,7 @@ def main():
     print(f"seed {options.seed}, {bench.store.name}, {folder}", flush=True)
     failed = 0
     try:
-        for judge in (judge_pipeline, judge_faults, judge_outage, judge_refusals, judge_move, judge_race):
+        for judge in (judge_pipeline, judge_faults, judge_outage, judge_cache, judge_refusals, judge_move, judge_race):
             if options.only not in judge.__name__:
                 continue
             more = {"writers": options.writers, "commits": options.commits} if judge is judge_race else {}
