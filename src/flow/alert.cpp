@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/md5.hpp"
 #include "sql/render.hpp"
 
@@ -53,6 +55,21 @@ std::string DeliveryName::table_prefix() const {
 
 std::string DeliveryName::table_replay_prefix() const {
   return fmt::format("millrace/{}/{}/{}/replay-", pipeline, table, source);
+}
+
+std::map<std::int32_t, std::int64_t> positions_below(
+    const std::map<std::string, std::int64_t>& transactions, const std::string& prefix) {
+  std::map<std::int32_t, std::int64_t> positions;
+  for (auto at = transactions.lower_bound(prefix);
+       at != transactions.end() && at->first.starts_with(prefix); ++at) {
+    const auto last = std::string_view(at->first).substr(at->first.rfind('/') + 1);
+    std::int32_t shard = 0;
+    const auto read = std::from_chars(last.data(), last.data() + last.size(), shard);
+    if (read.ec == std::errc{} && read.ptr == last.data() + last.size()) {
+      positions[shard] = at->second;
+    }
+  }
+  return positions;
 }
 
 std::string alert_id(const DeliveryName& name, const RowPosition& at) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -106,6 +107,11 @@ struct DeliveryName {
   std::string table_prefix() const;
   std::string table_replay_prefix() const;
 };
+
+/// By shard: the positions among a table's `transactions` whose ids begin with `prefix` and end
+/// with a shard. What stands beside them, marks of a source, is passed over.
+std::map<std::int32_t, std::int64_t> positions_below(
+    const std::map<std::string, std::int64_t>& transactions, const std::string& prefix);
 
 /// `3f2504e0-…`: made of the alert and the row's position; replays have lives of their own.
 std::string alert_id(const DeliveryName& name, const RowPosition& at);

@@ -150,6 +150,17 @@ TEST(AlertProgress, StandsBeforeTheFirstRowThatHasNotEnded) {
   EXPECT_EQ(progress.positions().at(0), 12) << "never backwards";
 }
 
+TEST(AlertPositions, AreTheShardsOfOneLifeWithoutTheMarksBesideThem) {
+  const std::map<std::string, std::int64_t> transactions{
+      {"millrace/p/t/s/one/0", 5},        {"millrace/p/t/s/one/0/mark.0", 582194},
+      {"millrace/p/t/s/one/0/mark.3", 2}, {"millrace/p/t/s/one/12", 7},
+      {"millrace/p/t/s/replay-3/-3", 9},  {"millrace/p/t/s/two/1", 11},
+      {"millrace/p/tt/s/one/4", 13}};
+  using Positions = std::map<std::int32_t, std::int64_t>;
+  EXPECT_EQ(positions_below(transactions, "millrace/p/t/s/one/"), (Positions{{0, 5}, {12, 7}}));
+  EXPECT_EQ(positions_below(transactions, "millrace/p/t/s/replay-"), (Positions{{-3, 9}}));
+}
+
 TEST(AlertMessage, HasTheIdOfItsOneRowOrOneOfAllOfThem) {
   const DeliveryName name{"shop", "fraud", "webhook", "checked", "orders", "one"};
   const auto id = alert_id(name, {0, 17, 2});

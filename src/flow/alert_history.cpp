@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/text.hpp"
 #include "lake/data_file.hpp"
@@ -265,21 +264,10 @@ Result<void> AlertHistory::enrol(const std::vector<Wanted>& wanted) {
 }
 
 Reached AlertHistory::positions(const DeliveryName& name) const {
-  Reached positions;
   const auto snapshot = table_->snapshot();
-  const auto add = [&](const std::string& prefix) {
-    const auto& all = snapshot->transactions;
-    for (auto at = all.lower_bound(prefix); at != all.end() && at->first.starts_with(prefix);
-         ++at) {
-      const auto slash = at->first.rfind('/');
-      std::int32_t shard = 0;
-      std::from_chars(at->first.data() + slash + 1, at->first.data() + at->first.size(), shard);
-      positions[shard] = at->second;
-    }
-  };
   const auto source = fmt::format("{}/{}/", name.marker(), name.source);
-  add(source + name.incarnation + "/");
-  add(source + "replay-");
+  auto positions = positions_below(snapshot->transactions, source + name.incarnation + "/");
+  positions.merge(positions_below(snapshot->transactions, source + "replay-"));
   return positions;
 }
 

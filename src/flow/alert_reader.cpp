@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
@@ -58,19 +57,9 @@ AlertReader::AlertReader(AlertPlan plan, DeliveryName name, Start start)
 
 // The table's own positions in this life of its source, and in replays.
 Reached AlertReader::committed(const TableCut& table) const {
-  Reached committed;
   const auto& transactions = table.snapshot->transactions;
-  const auto add = [&](const std::string& prefix) {
-    for (auto at = transactions.lower_bound(prefix);
-         at != transactions.end() && at->first.starts_with(prefix); ++at) {
-      const auto slash = at->first.rfind('/');
-      std::int32_t shard = 0;
-      std::from_chars(at->first.data() + slash + 1, at->first.data() + at->first.size(), shard);
-      committed[shard] = at->second;
-    }
-  };
-  add(name_.table_prefix());
-  add(name_.table_replay_prefix());
+  auto committed = positions_below(transactions, name_.table_prefix());
+  committed.merge(positions_below(transactions, name_.table_replay_prefix()));
   return committed;
 }
 

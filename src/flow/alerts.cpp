@@ -57,13 +57,8 @@ Result<void> Alerts::open_deliveries() {
     for (const auto& target : alert.targets) {
       auto name = name_of(alert, target.name);
       const auto& positions = cut->tables.at(alert.from).snapshot->transactions;
-      Reached ends;
-      for (const auto& prefix : {name.table_prefix(), name.table_replay_prefix()}) {
-        for (auto at = positions.lower_bound(prefix);
-             at != positions.end() && at->first.starts_with(prefix); ++at) {
-          ends[std::stoi(at->first.substr(at->first.rfind('/') + 1))] = at->second;
-        }
-      }
+      auto ends = positions_below(positions, name.table_prefix());
+      ends.merge(positions_below(positions, name.table_replay_prefix()));
       wanted.push_back({std::move(name), std::move(ends)});
     }
   }

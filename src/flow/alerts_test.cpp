@@ -150,6 +150,24 @@ TEST(Alerts, ReadFromTheLakeWhatWasCommittedBeforeTheyLooked) {
   EXPECT_EQ(bench.orders(), base::join(wanted, " "));
 }
 
+TEST(Alerts, PassOverTheMarksThatASourceKeepsBesideItsPositions) {
+  AlertsBench bench(with_alerts(kFraud));
+  bench.source.count_records();
+  ASSERT_TRUE(bench.begin_all());
+  bench.source.put(0, order("a", "2000"));
+  bench.source.put(0, order("fine", "20"));
+  bench.settle();
+  ASSERT_TRUE(bench.worker->commit_now());
+  ASSERT_TRUE(bench.alerts->stop());
+  bench.crash_all();
+  bench.source.begin_life();
+  ASSERT_TRUE(bench.begin_all());
+  bench.source.put(0, order("b", "2000"));
+  bench.source.put(1, order("c", "2000"));
+  bench.settle();
+  EXPECT_EQ(bench.orders(), "a b c");
+}
+
 TEST(Alerts, SendReplayedRejectsToo) {
   AlertsBench bench(with_alerts(kFraud));
   ASSERT_TRUE(bench.begin_all());
