@@ -53,9 +53,10 @@ class KinesisFeed final : public Source {
     bool is_wanted = false;  // somebody reads it
     bool is_busy = false;    // being fetched
     bool is_fanned_out = false;
-    bool is_ended = false;    // closed, and fetched to its end
-    bool has_to_fit = false;  // the next page must begin with the record at `after`, or the first
-    std::uint64_t epoch = 0;  // what was asked for before a seek is of no use
+    bool is_ended = false;      // closed, and fetched to its end
+    bool has_children = false;  // was split or merged: its end is near
+    bool has_to_fit = false;    // the next page must begin with the record at `after`, or the first
+    std::uint64_t epoch = 0;    // what was asked for before a seek is of no use
     std::string iterator = {};
     base::SteadyTime due = {};
     int failures = 0;
@@ -83,6 +84,8 @@ class KinesisFeed final : public Source {
   void fail(base::Error error);
   base::Result<void> take_shards(const std::vector<aws::ShardInfo>& shards);
   void take_gone(Lane& lane);
+  void poll_for_ends();
+  void add_poll_thread();
   std::map<base::ShardId, KinesisState::Quiet> quiet_shards() const;
 
   // These: nobody does.
@@ -120,6 +123,7 @@ class KinesisFeed final : public Source {
   base::SteadyTime watch_due_;
   base::SteadyTime quiet_due_;
   int subscription_count_ = 0;
+  int poll_thread_count_ = 0;
   std::vector<std::jthread> threads_;
 };
 

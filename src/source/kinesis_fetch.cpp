@@ -206,7 +206,9 @@ void KinesisFeed::take_page(Lane& lane, aws::RecordPage page) {
 void KinesisFeed::run_subscription(Lane& lane, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   std::string consumer;
-  const auto is_over = [&] { return lane.is_ended || lane.error || fatal_ || !lane.is_listed; };
+  const auto is_over = [&] {
+    return lane.is_ended || lane.error || fatal_ || !lane.is_listed || !lane.is_fanned_out;
+  };
   while (!stop.stop_requested() && !is_over()) {
     const auto now = Steady::now();
     if (lane.due > now || !has_room(lane)) {

@@ -152,11 +152,14 @@ void KinesisFeed::start_threads(Lane& lane) {
         [this, &lane](const std::stop_token& stop) { run_subscription(lane, stop); });
     return;
   }
-  const auto polled = wanted_count_ - static_cast<std::size_t>(subscription_count_);
-  if (polled <= static_cast<std::size_t>(options_.poll_threads)) {
-    threads_.emplace_back([this](const std::stop_token& stop) { run_polls(stop); });
-  }
+  add_poll_thread();
   fetchable_.notify_all();
+}
+
+void KinesisFeed::add_poll_thread() {
+  if (poll_thread_count_ >= options_.poll_threads) return;
+  ++poll_thread_count_;
+  threads_.emplace_back([this](const std::stop_token& stop) { run_polls(stop); });
 }
 
 bool KinesisFeed::wait_beyond(std::span<const Offset> positions, std::chrono::microseconds timeout,

@@ -75,12 +75,35 @@ Result<void> KinesisFeed::take_shards(const std::vector<aws::ShardInfo>& shards)
     lanes_.push_back(std::move(lane));
   }
   if (is_first_time) return {};
+  poll_for_ends();
   for (const auto& lane : lanes_) {
     if (!lane->is_listed || listed.contains(lane->shard.id())) continue;
     lane->is_listed = false;
     take_gone(*lane);
   }
   return {};
+}
+
+// A subscription tells that its shard ended. Where it has not though the shard had children at the
+// last look already, the rest is polled: not every server tells.
+void KinesisFeed::poll_for_ends() {
+  std::vector<bool> is_parent(lanes_.size());
+  for (const auto& lane : lanes_) {
+    for (const auto parent : lane->parents)
+      is_parent[static_cast<std::size_t>(parent.value())] = true;
+  }
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    auto& lane = *lanes_[i];
+    const bool is_due =
+        lane.has_children && lane.is_fanned_out && !lane.is_behind && !lane.is_ended;
+    lane.has_children = is_parent[i];
+    if (!is_due) continue;
+    lane.is_fanned_out = false;
+    --subscription_count_;
+    ++lane.epoch;  // ends the subscription
+    add_poll_thread();
+    fetchable_.notify_all();
+  }
 }
 
 // A shard that the stream no longer has: it was closed, and all its records are too old.
