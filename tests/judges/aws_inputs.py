@@ -150,7 +150,7 @@ def judge_refusals(bench, _):
     ends_with(bench.lookups("no_key", key="idd"), 2, "did you mean 'id'", "declared in `columns`")
     ends_with(bench.lookups("no_bucket", bucket="nobucket"), 2, "s3://nobucket/ref/rates.csv.gz", "NoSuchBucket", "make the bucket")
     ends_with(bench.lookups("nowhere", AWS_ENDPOINT_URL_DYNAMODB="http://nothing.invalid:1"), 2, "nothing.invalid")
-    ends_with(bench.lookups("nobody", "http://127.0.0.1:1"), 1, "127.0.0.1:1")
+    ends_with(bench.lookups("nobody", "http://127.0.0.1:1"), 2, "127.0.0.1:1")
     denied = FaultProxy(bench.s3.address, lambda method, target: 403, errors={403: "AccessDenied"})
     ends_with(bench.lookups("denied", denied.url), 2, "AccessDenied", "the policy must allow", "s3:GetObject")
     denied.close()
