@@ -94,7 +94,7 @@ def send(port, sender, rate, seconds, one_in, run, acknowledged):
 
 
 def measure(millrace, receiver, rate, seconds, one_in):
-    """One order in `one_in` is above the limit. Checks that each order that must alert came, and no other; the latencies in milliseconds."""
+    """One order in `one_in` is above the limit. Checks that each order that must alert came, and no other; latencies in ms."""
     context = multiprocessing.get_context("spawn")
     run, acknowledged = str(time.monotonic_ns()), context.Queue()
     senders = [context.Process(target=send, args=(millrace.port, number, rate, seconds, one_in, run, acknowledged), daemon=True)
