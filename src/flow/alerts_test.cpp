@@ -202,6 +202,8 @@ TEST(Alerts, OfADeadReceiverStayBehindAndStopNobody) {
   }
   std::ranges::sort(wanted);
   while (bench.orders("log") != base::join(wanted, " ")) std::this_thread::sleep_for(1ms);
+  // What was received is settled a moment later.
+  while (bench.alerts->status().at(1).behind > 0) std::this_thread::sleep_for(1ms);
   const auto status = bench.alerts->status();
   ASSERT_EQ(status.size(), 2U);
   EXPECT_EQ(status[0].name.target, "webhook");
@@ -209,7 +211,6 @@ TEST(Alerts, OfADeadReceiverStayBehindAndStopNobody) {
   EXPECT_EQ(status[0].error, "unwell");
   // A chunk of rows is taken as a whole, so a little more than the limit can wait.
   EXPECT_LE(status[0].queued, 40U);
-  EXPECT_EQ(status[1].behind, 0);
   ASSERT_TRUE(bench.worker->commit_now());
   bench.receivers["webhook"].answer({});
   bench.settle();
