@@ -24,6 +24,11 @@ std::size_t whole_rank(const std::string& type) {
   return static_cast<std::size_t>(std::ranges::find(kWhole, type) - kWhole.begin());
 }
 
+bool is_nested(const sql::Type& type) {
+  return type.id() == DUCKDB_TYPE_LIST || type.id() == DUCKDB_TYPE_STRUCT ||
+         type.id() == DUCKDB_TYPE_MAP || type.id() == DUCKDB_TYPE_ARRAY;
+}
+
 bool is_text(const std::string& type) {
   return type == "text" || type == "varchar" || type == "bpchar";
 }
@@ -162,7 +167,7 @@ Result<std::optional<PostgresColumn>> widened(const PostgresColumn& there,
 }
 
 CellWriter::CellWriter(const sql::Type& source, const PostgresColumn& target)
-    : storage_(source.id()) {
+    : is_rendered_(is_nested(source)), renderer_(source), storage_(source.id()) {
   if (storage_ == DUCKDB_TYPE_DECIMAL) {
     scale_ = source.decimal_scale();
     storage_ = duckdb_decimal_internal_type(source.handle());
@@ -205,9 +210,12 @@ void CellWriter::write(sql::Vector values, std::size_t row, BinaryCopy& out) con
     case As::Time:
       return out.timestamp(values.data<std::int64_t>()[row]);
     case As::Jsonb:
-      return out.jsonb(values.text(row));
-    case As::Bytes:
-      return out.bytes(values.text(row));
+    case As::Bytes: {
+      std::string rendered;
+      if (is_rendered_) renderer_.append_json(values, row, rendered);
+      const std::string_view bytes = is_rendered_ ? rendered : values.text(row);
+      return as_ == As::Jsonb ? out.jsonb(bytes) : out.bytes(bytes);
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 #include "batch/warehouse.hpp"
 #include "postgres/binary_copy.hpp"
 #include "postgres/connection.hpp"
+#include "sql/render.hpp"
 
 namespace millrace::batch {
 
@@ -44,6 +45,8 @@ class CellWriter {
   void write_number(sql::Vector values, std::size_t row, postgres::BinaryCopy& out) const;
 
   As as_ = As::Bytes;
+  bool is_rendered_ = false;  // nested: as JSON, with all digits
+  sql::Renderer renderer_;
   duckdb_type storage_;
   int scale_ = 0;
   int target_bytes_ = 8;  // of an integer

@@ -179,17 +179,13 @@ class PostgresWarehouse final : public Warehouse {
   Result<std::int64_t> copy(Connection& connection, const LoadTarget& target,
                             const PartitionLoad& load, const Columns& columns) {
     auto reader = TRY(engine_.connect());
-    std::vector<std::string> names, values;
+    std::vector<std::string> names;
     std::vector<CellWriter> writers;
     for (const auto& column : target.columns) {
-      const auto& name = names.emplace_back(base::sql_name(column.name));
-      const bool is_json = column_for(column.type).type == "jsonb";
-      values.push_back(is_json ? fmt::format("CAST(to_json({}) AS VARCHAR)", name) : name);
+      names.push_back(base::sql_name(column.name));
       writers.emplace_back(column.type, columns.at(column.name));
     }
-    auto rows =
-        TRY(reader.query(fmt::format("SELECT {} FROM ({})", base::join(values, ", "), load.select),
-                         sql::Fetch::Streamed));
+    auto rows = TRY(reader.query(load.select, sql::Fetch::Streamed));
     postgres::BinaryCopy out;
     bool is_ended = false;
     std::optional<sql::Chunk> chunk;
