@@ -43,6 +43,14 @@ struct ValidateOptions {
 };
 Exit validate_file(const ValidateOptions& options, Screen& screen);
 
+/// `millrace plan`: the file against what last ran on the data folder.
+struct PlanOptions {
+  os::Path file;
+  os::Path data = "millrace-data";
+  Output output = Output::Table;
+};
+Exit show_plan(const PlanOptions& options, Screen& screen);
+
 /// `millrace test`.
 struct TestOptions {
   os::Path file;

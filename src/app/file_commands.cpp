@@ -95,6 +95,18 @@ void add_validate(CLI::App& app, Command& chosen) {
   });
 }
 
+void add_plan(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand(
+      "plan", "Say what a file would change about what is there, and change nothing");
+  auto options = std::make_shared<PlanOptions>();
+  add_file(*command, options->file);
+  command->add_option("--data", options->data, "The data folder [millrace-data]")->type_name("DIR");
+  add_output(*command, options->output, HasCsv::No);
+  command->callback([options, &chosen] {
+    chosen = [options](Screen& screen) { return show_plan(*options, screen); };
+  });
+}
+
 void add_test(CLI::App& app, Command& chosen) {
   auto* command = app.add_subcommand("test", "Run the tests that a file carries");
   auto options = std::make_shared<TestOptions>();
@@ -126,6 +138,7 @@ void add_doctor(CLI::App& app, Command& chosen) {
 void add_file_commands(CLI::App& app, Command& chosen) {
   add_run(app, chosen);
   add_validate(app, chosen);
+  add_plan(app, chosen);
   add_test(app, chosen);
   add_doctor(app, chosen);
 }

@@ -25,7 +25,7 @@ Result<std::optional<std::string>> place_of(os::Disk& disk, const os::Path& data
 
 }  // namespace
 
-Result<void> keep_lake_place(os::Disk& disk, const os::Path& data, const std::string& place) {
+Result<void> check_lake_place(os::Disk& disk, const os::Path& data, const std::string& place) {
   const auto name = [&](const std::string& lake) {
     return lake.empty() ? (data / "tables").string() : lake;
   };
@@ -39,6 +39,11 @@ Result<void> keep_lake_place(os::Disk& disk, const os::Path& data, const std::st
                     "or take another --data folder",
                     name(*known), name(place), place, (data / kName).string())};
   }
+  return {};
+}
+
+Result<void> keep_lake_place(os::Disk& disk, const os::Path& data, const std::string& place) {
+  TRY(check_lake_place(disk, data, place));
   const bool is_written = TRY(disk.stat(data / kName)).has_value();
   return is_written ? Result<void>() : os::write_file(disk, data / kName, place + "\n");
 }

@@ -66,8 +66,9 @@ class Checker {
  public:
   Checker(const FunctionNames& varying, const config::Job& job) : varying_(varying), job_(job) {}
 
-  Result<bool> stays_within(const Json& statement) {
-    TRY(visit(statement));
+  Result<void> walk(const Json& statement) { return visit(statement); }
+
+  bool stays_within() const {
     const bool is_bounded = equals_ > 0 || (lower_bounds_ > 0 && upper_bounds_ > 0);
     return !is_wide_ && is_bounded;
   }
@@ -230,6 +231,27 @@ class Checker {
   int upper_bounds_ = 0;
 };
 
+// Names by which SQL can mean a whole row: of tables, and of what stands in FROM.
+void add_row_names(const Json& node, FunctionNames& names) {
+  const auto type = word(node, "type");
+  if (type == "BASE_TABLE") names.insert(lower(word(node, "table_name")));
+  if (type == "BASE_TABLE" || type == "SUBQUERY") names.insert(lower(word(node, "alias")));
+  if (node.is_structured()) {
+    for (const auto& child : node) add_row_names(child, names);
+  }
+}
+
+bool reads_all_columns(const Json& node, const FunctionNames& rows) {
+  if (word(node, "class") == "STAR" || word(node, "ref_type") == "NATURAL") return true;
+  if (word(node, "class") == "COLUMN_REF" && node.at("column_names").size() == 1 &&
+      rows.contains(lower(node.at("column_names").at(0).get<std::string>()))) {
+    return true;
+  }
+  return node.is_structured() && std::ranges::any_of(node, [&](const Json& child) {
+           return reads_all_columns(child, rows);
+         });
+}
+
 // Where the string, quoted name or comment that starts at `at` ends; `at` itself if none does.
 std::size_t end_of_quoted(std::string_view text, std::size_t at) {
   const auto after = [&](std::string_view closing, std::size_t from) {
@@ -273,7 +295,13 @@ Result<JobSql> parse_job_sql(sql::Connection& connection, std::string_view text,
   JobSql found;
   found.tables = TRY(sql::tables_of(connection, text));
   const Json parsed = TRY(sql::parse_select(connection, text));
-  found.stays_within = TRY(Checker(varying, job).stays_within(parsed.at("statements").at(0)));
+  const Json& statement = parsed.at("statements").at(0);
+  Checker checker(varying, job);
+  TRY(checker.walk(statement));
+  found.stays_within = checker.stays_within();
+  FunctionNames rows;
+  add_row_names(statement, rows);
+  found.reads_all_columns = reads_all_columns(statement, rows);
   return found;
 }
 

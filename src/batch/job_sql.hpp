@@ -17,6 +17,9 @@ struct JobSql {
   /// hour): `day = $day`, `ts >= $hour AND ts < $hour + INTERVAL 1 HOUR`. Where this is false it
   /// may read other partitions too.
   bool stays_within = true;
+  /// Its answer may change when a table gets another column: `*`, NATURAL JOIN, or a table's name
+  /// as a value, which is its whole row.
+  bool reads_all_columns = false;
 };
 
 /// Names of functions, in lower case.

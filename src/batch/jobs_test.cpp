@@ -114,19 +114,6 @@ TEST(Jobs, ChangedSqlMakesEveryPartitionStale) {
   EXPECT_EQ(jobs->run("daily").value().size(), 2U);
 }
 
-TEST(Jobs, OtherColumnsAreRefusedWithTheMend) {
-  JobsBench bench(shop(kDaily));
-  (void)bench.open();
-  auto other = bench.pipeline;
-  other.jobs[0].sql.text = "SELECT customer FROM orders WHERE day = $day";
-  other.jobs[0].reconcile.clear();
-  auto parts = bench.parts();
-  const auto jobs = Jobs::open({other, parts.tools, bench.board, bench.stream, parts.folder, {}});
-  ASSERT_FALSE(jobs);
-  EXPECT_EQ(jobs.error().code, base::Code::Invalid);
-  EXPECT_THAT(jobs.error().message, HasSubstr("give the table a new name, or restore its columns"));
-}
-
 TEST(Jobs, AReconcileThatFailsLeavesThePartitionAndRecordsTheRun) {
   JobsBench bench(shop(R"(
 jobs:

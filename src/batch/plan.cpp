@@ -91,6 +91,7 @@ class Planner {
       add_view(known);
       add_input(known, !parsed->stays_within);
     }
+    reads_all_columns_ = parsed->reads_all_columns;
     for (const auto& name : job_.reads) {
       const bool is_input = std::ranges::any_of(
           plan_.inputs, [&](const JobInput& input) { return input.table == name; });
@@ -255,7 +256,13 @@ class Planner {
 
   void set_fingerprint() {
     std::string all = plan_.select + '\0' + pipeline_.timezone;
-    for (const auto& column : plan_.schema) all += '\0' + column.name + ' ' + column.type.text();
+    const auto add = [&](const lake::Schema& schema) {
+      for (const auto& column : schema) all += '\0' + column.name + ' ' + column.type.text();
+    };
+    add(plan_.schema);
+    for (const auto& input : plan_.inputs) {
+      if (reads_all_columns_) add(schemas_.at(input.table));
+    }
     plan_.fingerprint = static_cast<std::uint32_t>(XXH3_64bits(all.data(), all.size()));
   }
 
@@ -265,6 +272,7 @@ class Planner {
   sql::Connection& connection_;
   const FunctionNames& varying_;
   JobPlan plan_;
+  bool reads_all_columns_ = false;
 };
 
 // The tables that each job names, as far as its SQL can be parsed; its reconcile may name its own.

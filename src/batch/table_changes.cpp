@@ -67,8 +67,10 @@ Result<void> TableChanges::take_in(const std::vector<lake::Commit>& commits) {
     for (const auto& remove : commit.removes) {
       if (remove.is_data_change) touch(version, remove.path, remove.partition_values);
     }
-    // Another set of columns is another input.
-    if (commit.metadata && version > 0) touched_all_ = std::max(touched_all_, version);
+    // Another set of columns is another input. What is only added reaches no SQL that does not name
+    // it, and is in the plan's fingerprint if all columns are read.
+    const bool is_changed = commit.metadata && commit.info.operation != lake::kAddColumns;
+    if (is_changed && version > 0) touched_all_ = std::max(touched_all_, version);
   }
   return {};
 }
@@ -111,11 +113,13 @@ Result<void> TableChanges::read_times(const std::vector<std::string>& paths) {
     const auto file = table_.root() / lake::uri_decoded(path);
     if (by_file_.contains(path)) continue;
     if (!TRY(table_.store().stat(file))) continue;
+    const auto& metadata = *table_.snapshot()->metadata;
+    const lake::ScanFile scanned{file, !lake::added_columns(metadata).empty()};
     auto rows = TRY(connection.query(
-        fmt::format("SELECT DISTINCT CAST(floor(epoch_us({}) / {}) AS BIGINT) AS step FROM "
-                    "read_parquet({}, hive_partitioning = false) WHERE isfinite({})",
-                    base::sql_name(input_.time_column), kStep, base::sql_string(file.string()),
-                    base::sql_name(input_.time_column))));
+        fmt::format("SELECT DISTINCT CAST(floor(epoch_us({0}) / {1}) AS BIGINT) AS step FROM "
+                    "({2}) WHERE isfinite({0})",
+                    base::sql_name(input_.time_column), kStep,
+                    lake::scan_sql(std::vector{scanned}, metadata))));
     auto& partitions = by_file_[path];
     while (auto chunk = TRY(rows.next())) {
       for (std::size_t row = 0; row < chunk->row_count(); ++row) {

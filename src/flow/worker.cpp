@@ -76,6 +76,7 @@ Result<void> Worker::open_loops() {
   plans_.tables.clear();
   for (auto& [name, loop] : by_source) {
     for (auto& table : loop.tables) {
+      TRY(check_pipeline(*table));
       TRY(resume(*table, *loop.source));
       TRY(table->rebuild_dedupe().context(
           fmt::format("table '{}': reading its keys back", table->name())));
@@ -124,6 +125,38 @@ Result<std::unique_ptr<TableFlow>> Worker::open_table(TablePlan plan,
   parts_.board.add_table(name, *table);
   tables_.push_back(std::move(table));
   return flow;
+}
+
+namespace {
+
+// Whose positions a table has, if it has none of `pipeline`.
+std::optional<std::string> other_pipeline(const lake::Snapshot& table, const std::string& name,
+                                          const std::string& pipeline) {
+  const std::string start = "millrace/";
+  std::optional<std::string> other;
+  for (auto at = table.transactions.lower_bound(start);
+       at != table.transactions.end() && at->first.starts_with(start); ++at) {
+    const auto slash = at->first.find('/', start.size());
+    if (slash == std::string::npos || !at->first.substr(slash + 1).starts_with(name + "/"))
+      continue;
+    other = at->first.substr(start.size(), slash - start.size());
+    if (*other == pipeline) return std::nullopt;
+  }
+  return other;
+}
+
+}  // namespace
+
+// A table that another pipeline wrote would read its sources again.
+Result<void> Worker::check_pipeline(const TableFlow& table) const {
+  const auto other = other_pipeline(*table.table().snapshot(), table.name(), parts_.pipeline.name);
+  if (!other || parts_.options.unknown_source == UnknownSource::Accept) return {};
+  return Error{Code::Denied,
+               fmt::format("table '{}' was written by the pipeline '{}', and this one is '{}': it "
+                           "would read its sources again from their beginning. Let the file say "
+                           "`pipeline: {}`; or, if that is what you want, start it with "
+                           "--accept-new-source",
+                           table.name(), *other, parts_.pipeline.name, *other)};
 }
 
 // Takes up each shard where the table stands. A source that is not the one that the table has read

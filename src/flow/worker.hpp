@@ -95,6 +95,7 @@ class Worker {
   explicit Worker(WorkerParts parts) : parts_(std::move(parts)) {}
   base::Result<void> open_loops();
   base::Result<std::unique_ptr<TableFlow>> open_table(TablePlan plan, const config::Source& source);
+  base::Result<void> check_pipeline(const TableFlow& table) const;
   base::Result<void> resume(TableFlow& table, const config::Source& source);
   base::Result<void> note_beginning(TableFlow& table, const source::Source& stream,
                                     const std::string& source,

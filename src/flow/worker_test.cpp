@@ -320,5 +320,24 @@ TEST(Worker, RefusesAnotherLifeOfItsSourceUntilToldToAccept) {
   EXPECT_EQ(bench.ask("SELECT reason FROM _rejects"), "duplicate");
 }
 
+TEST(Worker, RefusesATableOfAnotherPipelineUntilToldToAccept) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(0, order("a", "1"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.crash();
+  bench.pipeline.name = "store";
+  const auto refused = bench.begin();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("`pipeline: shop`"), std::string::npos);
+  bench.crash();
+  ASSERT_TRUE(bench.begin(UnknownSource::Accept));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.crash();
+  EXPECT_TRUE(bench.begin());
+}
+
 }  // namespace
 }  // namespace millrace::flow

@@ -37,6 +37,10 @@ struct RemoveFile {
 };
 
 struct Metadata {
+  /// The key of `configuration` that names the columns which were added to the table after it was
+  /// made, as a JSON list: files may lack them, and their rows have NULL there.
+  static constexpr const char* kAddedColumns = "millrace.addedColumns";
+
   std::string id;
   Schema schema;
   std::vector<std::string> partition_columns;

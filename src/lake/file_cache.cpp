@@ -69,7 +69,8 @@ FileCache::Name FileCache::name_of(const os::Path& path) const {
 }
 
 std::string FileCache::scan_sql(const os::Path& root, const Snapshot& snapshot, Pins& pins) {
-  std::vector<os::Path> paths;
+  const auto added = added_columns(*snapshot.metadata);
+  std::vector<ScanFile> files;
   std::vector<std::pair<os::Path, std::uint64_t>> missing;
   std::uint64_t bytes = 0;
   std::size_t hits = 0;
@@ -80,12 +81,12 @@ std::string FileCache::scan_sql(const os::Path& root, const Snapshot& snapshot, 
       const auto size = static_cast<std::uint64_t>(file->size);
       bytes += size;
       if (auto copy = find(name_of(path), size)) {
-        paths.push_back(copy->path);
+        files.push_back(scan_file(copy->path, *file, added));
         pins.push_back(std::move(copy));
         ++hits;
       } else {
         missing.emplace_back(path, size);
-        paths.push_back(std::move(path));
+        files.push_back(scan_file(std::move(path), *file, added));
       }
     }
     // A table that does not fit would only push out what others use.
@@ -94,7 +95,7 @@ std::string FileCache::scan_sql(const os::Path& root, const Snapshot& snapshot, 
     }
   }
   events::read_by_cache(telemetry_, hits, missing.size());
-  return lake::scan_sql(paths, *snapshot.metadata);
+  return lake::scan_sql(files, *snapshot.metadata);
 }
 
 std::shared_ptr<const FileCache::Copy> FileCache::find(const Name& name, std::uint64_t bytes) {

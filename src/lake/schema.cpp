@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -125,20 +126,33 @@ Result<Schema> parse_schema_string(const std::string& text) {
   }
 }
 
-Result<void> check_same_schema(const Schema& ours, const Schema& stored) {
-  const auto describe = [](const Schema& schema) {
-    std::vector<std::string> parts;
-    for (const auto& column : schema) {
-      parts.push_back(column.name + " " + stored_type(column.type).text());
+SchemaChange schema_change(const Schema& ours, const Schema& stored) {
+  SchemaChange change;
+  for (const auto& column : stored) {
+    const auto now = std::ranges::find(ours, column.name, &sql::Column::name);
+    const auto type = stored_type(column.type).text();
+    if (now == ours.end()) {
+      change.refused.push_back(fmt::format(
+          "column '{0}' {1} is gone; its rows cannot be taken from it: go on giving it, with "
+          "CAST(NULL AS {1}) AS {2} if need be",
+          column.name, type, base::sql_name(column.name)));
+    } else if (const auto ours_type = stored_type(now->type).text(); ours_type != type) {
+      change.refused.push_back(fmt::format(
+          "column '{0}' was {1} and is {2} now: cast it, CAST(… AS {1}) AS {3}, or give it a new "
+          "name",
+          column.name, type, ours_type, base::sql_name(column.name)));
     }
-    return base::join(parts, ", ");
-  };
-  const std::string mine = describe(ours), theirs = describe(stored);
-  if (mine == theirs) return {};
-  return Error{Code::Invalid,
-               fmt::format("the table was made with other columns\n  stored: {}\n  now:    {}\n"
-                           "give the table a new name, or restore its columns",
-                           theirs, mine)};
+  }
+  std::size_t at = 0;  // in `stored`, of those that both have
+  for (const auto& column : ours) {
+    const auto before = std::ranges::find(stored, column.name, &sql::Column::name);
+    if (before == stored.end()) {
+      change.added.push_back(column.name);
+    } else if (static_cast<std::size_t>(before - stored.begin()) != at++) {
+      change.is_reordered = change.refused.empty();
+    }
+  }
+  return change;
 }
 
 }  // namespace millrace::lake

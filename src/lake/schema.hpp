@@ -23,7 +23,17 @@ base::Result<Schema> parse_schema_string(const std::string& text);
 /// A column's type once it is stored.
 sql::Type stored_type(const sql::Type& type);
 
-/// True if rows of `ours` may be written into a table of `stored`: the same names and stored types.
-base::Result<void> check_same_schema(const Schema& ours, const Schema& stored);
+/// How the columns that a table should have differ from those that it has.
+struct SchemaChange {
+  std::vector<std::string> added;    ///< names, in the order of the columns
+  std::vector<std::string> refused;  ///< what cannot be done to a table with rows, and the mend
+  bool is_reordered = false;
+
+  bool is_none() const { return added.empty() && refused.empty() && !is_reordered; }
+};
+
+/// Columns are told apart by their names; their types are compared as they are stored. Columns may
+/// be added and reordered; one that is gone or of another type is refused.
+SchemaChange schema_change(const Schema& ours, const Schema& stored);
 
 }  // namespace millrace::lake

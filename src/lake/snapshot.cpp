@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 
@@ -56,26 +57,58 @@ std::vector<std::shared_ptr<const AddFile>> Snapshot::files_of(
   return found;
 }
 
-std::string scan_sql(const os::Path& root, const Metadata& metadata,
-                     const std::vector<std::shared_ptr<const AddFile>>& files) {
-  std::vector<os::Path> paths;
-  for (const auto& file : files) paths.push_back(root / uri_decoded(file->path));
-  return scan_sql(paths, metadata);
+std::vector<std::string> added_columns(const Metadata& metadata) {
+  const auto found = metadata.configuration.find(Metadata::kAddedColumns);
+  if (found == metadata.configuration.end()) return {};
+  const auto list = nlohmann::json::parse(found->second, nullptr, false);
+  std::vector<std::string> names;
+  for (const auto& name : list) {
+    if (name.is_string()) names.push_back(name);
+  }
+  return names;
 }
 
-std::string scan_sql(const std::vector<os::Path>& files, const Metadata& metadata) {
+// A file that counts the NULLs of a column has it. One whose statistics do not say is read as if it
+// had not: that is right, and a little slower.
+ScanFile scan_file(os::Path path, const AddFile& file, const std::vector<std::string>& added) {
+  const auto nulls = file.stats.find("\"nullCount\"");
+  const bool has_all = std::ranges::all_of(added, [&](const std::string& name) {
+    return nulls != std::string::npos &&
+           file.stats.find(nlohmann::json(name).dump() + ":", nulls) != std::string::npos;
+  });
+  return {std::move(path), !has_all};
+}
+
+std::string scan_sql(const os::Path& root, const Metadata& metadata,
+                     const std::vector<std::shared_ptr<const AddFile>>& files) {
+  const auto added = added_columns(metadata);
+  std::vector<ScanFile> found;
+  for (const auto& file : files) {
+    found.push_back(scan_file(root / uri_decoded(file->path), *file, added));
+  }
+  return scan_sql(found, metadata);
+}
+
+namespace {
+
+std::string no_rows(const Metadata& metadata) {
   std::vector<std::string> columns;
   for (const auto& column : metadata.schema) {
-    const auto name = base::sql_name(column.name);
     columns.push_back(
-        files.empty() ? fmt::format("CAST(NULL AS {}) AS {}", column.type.text(), name) : name);
+        fmt::format("CAST(NULL AS {}) AS {}", column.type.text(), base::sql_name(column.name)));
   }
-  if (files.empty()) return fmt::format("SELECT {} WHERE false", base::join(columns, ", "));
-  std::vector<std::string> paths;
+  return fmt::format("SELECT {} WHERE false", base::join(columns, ", "));
+}
+
+// The rows of those of `files` that may lack columns, or of those that do not.
+std::string read_sql(const std::vector<ScanFile>& files, bool may_lack_columns,
+                     const Metadata& metadata) {
+  std::vector<std::string> paths, types;
   for (const auto& file : files) {
-    paths.push_back(base::sql_string(file.string()));
+    if (file.may_lack_columns != may_lack_columns) continue;
+    paths.push_back(base::sql_string(file.path.string()));
   }
-  std::vector<std::string> types;
+  if (paths.empty()) return "";
   for (const auto& name : metadata.partition_columns) {
     const auto column = std::ranges::find(metadata.schema, name, &sql::Column::name);
     if (column == metadata.schema.end()) continue;
@@ -86,8 +119,26 @@ std::string scan_sql(const std::vector<os::Path>& files, const Metadata& metadat
       types.empty()
           ? "hive_partitioning = false"
           : fmt::format("hive_partitioning = true, hive_types = {{{}}}", base::join(types, ", "));
-  return fmt::format("SELECT {} FROM read_parquet([{}], {})", base::join(columns, ", "),
-                     base::join(paths, ", "), hive);
+  const std::string read = fmt::format("read_parquet([{}], {}{})", base::join(paths, ", "), hive,
+                                       may_lack_columns ? ", union_by_name = true" : "");
+  // What no file of them has comes from the rows that there are not.
+  return may_lack_columns
+             ? fmt::format("({} UNION ALL BY NAME SELECT * FROM {})", no_rows(metadata), read)
+             : read;
+}
+
+}  // namespace
+
+std::string scan_sql(const std::vector<ScanFile>& files, const Metadata& metadata) {
+  if (files.empty()) return no_rows(metadata);
+  std::vector<std::string> columns, selects;
+  for (const auto& column : metadata.schema) columns.push_back(base::sql_name(column.name));
+  for (const bool may_lack_columns : {false, true}) {
+    const auto read = read_sql(files, may_lack_columns, metadata);
+    if (read.empty()) continue;
+    selects.push_back(fmt::format("SELECT {} FROM {}", base::join(columns, ", "), read));
+  }
+  return base::join(selects, " UNION ALL ");
 }
 
 std::string scan_sql(const os::Path& root, const Snapshot& snapshot) {

@@ -32,13 +32,24 @@ struct Snapshot {
   std::vector<std::shared_ptr<const AddFile>> files_of(const PartitionValues& partition) const;
 };
 
+/// The columns that were added after the table was made, in their order.
+std::vector<std::string> added_columns(const Metadata& metadata);
+
+/// A data file as it is scanned.
+struct ScanFile {
+  os::Path path;
+  bool may_lack_columns = false;  ///< some of `added_columns`
+};
+/// `path` is where the file is read; `added` are the table's added columns.
+ScanFile scan_file(os::Path path, const AddFile& file, const std::vector<std::string>& added);
+
 /// SQL, without parentheses, that gives the rows of `files` with all of the table's columns in
 /// their order and types; partition columns come from the folders' names, so that a filter on them
 /// skips whole files.
 std::string scan_sql(const os::Path& root, const Metadata& metadata,
                      const std::vector<std::shared_ptr<const AddFile>>& files);
-/// The same, for files that are read by these paths.
-std::string scan_sql(const std::vector<os::Path>& paths, const Metadata& metadata);
+/// The same, for files that are read elsewhere.
+std::string scan_sql(const std::vector<ScanFile>& files, const Metadata& metadata);
 /// The same for all files of a snapshot.
 std::string scan_sql(const os::Path& root, const Snapshot& snapshot);
 

@@ -77,6 +77,15 @@ bool touches(const Commit& commit, const std::vector<PartitionValues>& partition
          });
 }
 
+Result<void> check_partitions(const Metadata& metadata, const std::vector<std::string>& wanted,
+                              const os::Path& root) {
+  if (metadata.partition_columns == wanted) return {};
+  return Error{Code::Invalid,
+               fmt::format("the table is partitioned by [{}], not by [{}]; give it a new name",
+                           base::join(metadata.partition_columns, ", "), base::join(wanted, ", ")),
+               root.string()};
+}
+
 std::optional<Conflict> position_conflict(const Transaction& transaction, const Snapshot& now) {
   for (const auto& position : transaction.positions) {
     const auto stored = now.transaction(position.app_id);
@@ -133,17 +142,37 @@ Result<std::unique_ptr<Table>> Table::open_or_create(
   }
   table->publish(TRY(table->load()));
   TRY(check_readable(*table->snapshot(), root));
-  const auto& metadata = *table->snapshot()->metadata;
-  TRY(check_same_schema(schema, metadata.schema).context(root.filename().string()));
-  if (metadata.partition_columns != partition_columns) {
-    return Error{Code::Invalid,
-                 fmt::format("the table is partitioned by [{}], not by [{}]; give it a new name",
-                             base::join(metadata.partition_columns, ", "),
-                             base::join(partition_columns, ", ")),
-                 root.string()};
-  }
+  TRY(check_partitions(*table->snapshot()->metadata, partition_columns, root));
   TRY(check_writable(*table->snapshot(), root));
+  TRY(table->add_columns(schema).context(root.filename().string()));
   return table;
+}
+
+Result<void> Table::add_columns(const Schema& schema) {
+  for (int attempt = 0; attempt < options_.commit_attempts; ++attempt) {
+    const auto now = snapshot();
+    const auto change = schema_change(schema, now->metadata->schema);
+    if (!change.refused.empty()) {
+      return Error{Code::Invalid,
+                   fmt::format("the table has other columns\n  {}\nor give the table a new name",
+                               base::join(change.refused, "\n  "))};
+    }
+    if (change.is_none()) return {};
+    Metadata metadata = *now->metadata;
+    metadata.schema = schema;
+    auto added = added_columns(metadata);
+    added.insert(added.end(), change.added.begin(), change.added.end());
+    metadata.configuration[Metadata::kAddedColumns] = nlohmann::json(added).dump();
+    const Transaction transaction{.operation = kAddColumns,
+                                  .parameters = {{"columns", nlohmann::json(change.added).dump()}},
+                                  .metadata = std::move(metadata),
+                                  .read_version = now->version};
+    const auto outcome = commit(transaction);
+    // Whoever else did it, and whether ours came through, is seen at the next look.
+    if (!outcome && outcome.error().code != Code::Unknown) return outcome.error();
+    TRY(refresh());
+  }
+  return Error{Code::Unavailable, "others change the table's columns again and again"};
 }
 
 // A life that was killed may have left folders and a commit that are seen but not yet synced. What
@@ -242,6 +271,7 @@ Result<Commit> Table::commit_of(const Transaction& transaction, const Snapshot& 
                  .transaction_id = tools_.random.uuid(),
                  .is_blind_append = transaction.read_version.value() < 0,
                  .extra = transaction.extra};
+  commit.metadata = transaction.metadata;
   commit.adds = transaction.adds;
   commit.removes = transaction.removes;
   for (auto& remove : commit.removes) remove.deleted_ms = now;

@@ -43,6 +43,9 @@ struct TableOptions {
   int commit_attempts = 30;
 };
 
+/// The operation of a commit that adds columns and changes no row.
+inline constexpr const char* kAddColumns = "ADD COLUMNS";
+
 /// A change of a table: all of it, or nothing.
 struct Transaction {
   /// A position that the commit moves, if it stands where we think.
@@ -61,6 +64,7 @@ struct Transaction {
   std::vector<std::pair<std::string, std::int64_t>> notes;
   /// Nobody else may have changed these partitions since `read_version`: what replaces a partition.
   std::vector<PartitionValues> replaced_partitions;
+  std::optional<Metadata> metadata;     ///< the table's new one
   base::TableVersion read_version{-1};  ///< what the change was computed from; -1: nothing was read
   std::string extra = "{}";             ///< a JSON object of ours for the commit's first line
 };
@@ -86,7 +90,10 @@ class Table {
   ///         Invalid: it needs a feature that we do not have.
   static base::Result<std::unique_ptr<Table>> open(const os::Path& root, const Tools& tools,
                                                    const TableOptions& options = {});
-  /// Opens the table, or makes it if there is none; its columns and partitions must be these.
+  /// Opens the table, or makes it if there is none. Columns that it lacks are added, in a commit
+  /// `kAddColumns`: old rows have NULL there.
+  /// Errors  Invalid: a column is gone or of another type, or it is partitioned by others; with
+  ///         the mend.
   static base::Result<std::unique_ptr<Table>> open_or_create(
       const os::Path& root, const Schema& schema, const std::vector<std::string>& partition_columns,
       const Tools& tools, const TableOptions& options = {});
@@ -136,6 +143,7 @@ class Table {
 
   os::Path commit_path(std::int64_t version) const;
   base::Result<void> settle_names() const;
+  base::Result<void> add_columns(const Schema& schema);
   base::Result<Commit> read_commit(std::int64_t version) const;
   base::Result<std::shared_ptr<const Snapshot>> load() const;
   base::Result<std::vector<os::FileInfo>> list_log() const;
