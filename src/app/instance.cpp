@@ -250,11 +250,14 @@ Result<void> Instance::Parts::open_alerts() {
 }
 
 Result<void> Instance::Parts::open_jobs() {
-  jobs = TRY(batch::Jobs::open({.pipeline = pipeline,
-                                .tools = lake_tools(*job_engine),
-                                .board = board,
-                                .stream = *worker_state,
-                                .folder = options.data}));
+  batch::JobsParts parts{
+      .pipeline = pipeline,
+      .tools = lake_tools(*job_engine),
+      .board = board,
+      .stream = *worker_state,
+      .folder = options.data,
+      .aws = [this]() -> Result<aws::Client*> { return &TRY(world.aws.session())->client(); }};
+  jobs = TRY(batch::Jobs::open(parts));
   return {};
 }
 

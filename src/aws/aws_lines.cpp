@@ -92,8 +92,13 @@ Result<json> read(aws::S3& s3, const std::string& what, const json& asked) {
 /// An operation of another service: what it answered, whatever that is.
 Result<json> call(aws::Client& client, const json& asked) {
   static const std::map<std::string, aws::Service> kServices = {
-      {"kinesis", aws::kKinesis}, {"dynamodb", aws::kDynamoDb}, {"cloudwatch", aws::kCloudWatch},
-      {"sqs", aws::kSqs},         {"sns", aws::kSns},           {"sts", aws::kSts}};
+      {"kinesis", aws::kKinesis},
+      {"dynamodb", aws::kDynamoDb},
+      {"cloudwatch", aws::kCloudWatch},
+      {"redshift_data", aws::kRedshiftData},
+      {"sqs", aws::kSqs},
+      {"sns", aws::kSns},
+      {"sts", aws::kSts}};
   const auto& service = kServices.at(asked["service"]);
   const std::string operation = asked["operation"];
   aws::QueryCall query{.action = operation};

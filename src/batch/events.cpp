@@ -123,6 +123,15 @@ void load_waits(base::Telemetry telemetry, const std::string& load, const std::s
   telemetry.log.write(Level::Warn, "load.waits", {{"load", load}, {"error", error}});
 }
 
+void load_settled(base::Telemetry telemetry, const std::string& table, bool is_done) {
+  telemetry.metrics
+      .counter("millrace_loads_settled_total",
+               "Loads of which only the warehouse's ledger could tell whether they were done.",
+               {{"table", table}, {"outcome", is_done ? "done" : "not_done"}})
+      .add();
+  telemetry.log.write(Level::Warn, "load.settled_by_ledger", {{"table", table}, {"done", is_done}});
+}
+
 void loads_waiting(base::Telemetry telemetry, const std::string& load, std::size_t count) {
   telemetry.metrics
       .gauge("millrace_loads_waiting", "Partitions that a warehouse lacks, or has of an older run.",

@@ -25,6 +25,8 @@ void checks_not_kept(base::Telemetry telemetry, const std::string& job, const st
 void load_ended(base::Telemetry telemetry, const RunRow& row);
 /// It will be tried again later.
 void load_waits(base::Telemetry telemetry, const std::string& load, const std::string& error);
+/// It was not known whether a load was done; the warehouse's ledger told.
+void load_settled(base::Telemetry telemetry, const std::string& table, bool is_done);
 void loads_waiting(base::Telemetry telemetry, const std::string& load, std::size_t count);
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error);
 void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count);

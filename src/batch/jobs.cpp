@@ -47,7 +47,8 @@ Result<void> Jobs::open_tables() {
   checks_ = TRY(ChecksTable::open(parts_.tools.tables_of(parts_.folder) / "_checks", parts_.tools));
   parts_.board.add_table("_checks", checks_->table());
   runner_ = std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_, *checks_});
-  loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_});
+  loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_,
+                                              parts_.folder / "scratch" / "loads", parts_.aws});
   for (auto& plan : plans.plans) TRY(add_job(std::move(plan)));
   TRY(runs_->end_abandoned([&](const Claim& claim) -> std::optional<std::int64_t> {
     const auto job = find(claim.job);

@@ -34,7 +34,8 @@ struct JobsParts {
   flow::CutBoard& board;  ///< has the pipeline's tables
   StreamState& stream;
   os::Path folder;  ///< the data folder, of which this is the only process
-  JobsOptions options;
+  JobsOptions options = {};
+  OpenAws aws = {};  ///< for warehouses on AWS
 };
 
 enum class PartitionState : std::uint8_t {

@@ -34,6 +34,20 @@ struct Again {
   }
 };
 
+std::unique_ptr<Warehouse> make_warehouse(const config::Warehouse& one, const LoadsParts& parts) {
+  using Kind = config::Warehouse::Kind;
+  switch (one.kind) {
+    case Kind::Postgres:
+      return make_postgres_warehouse(one.url, parts.tools.engine);
+    case Kind::DuckDb:
+      return make_duckdb_warehouse(one.path, parts.tools.engine);
+    case Kind::Redshift:
+      return make_redshift_warehouse(
+          {one, parts.tools, parts.scratch / ("load_" + one.name), parts.aws});
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 /// A warehouse, and who works on it.
@@ -50,7 +64,8 @@ struct Loads::Job {
         target{.pipeline = pipeline,
                .table = config().load->table,
                .columns = runnable.output.snapshot()->metadata->schema,
-               .partition_column = config().each_column},
+               .partition_column = config().each_column,
+               .redshift = config().load->redshift},
         place(place_) {}
 
   const RunnableJob runnable;
@@ -71,9 +86,7 @@ struct Loads::Job {
 Loads::Loads(const LoadsParts& parts) : parts_(parts) {
   for (const auto& one : parts.pipeline.warehouses) {
     auto place = std::make_unique<Place>();
-    place->warehouse = one.kind == config::Warehouse::Kind::DuckDb
-                           ? make_duckdb_warehouse(one.path, parts.tools.engine)
-                           : make_postgres_warehouse(one.url, parts.tools.engine);
+    place->warehouse = make_warehouse(one, parts);
     places_.emplace(one.name, std::move(place));
   }
 }

@@ -20,6 +20,8 @@ struct LoadsParts {
   const config::Pipeline& pipeline;
   lake::Tools tools;  ///< its engine reads the lake
   RunsTable& runs;
+  os::Path scratch;  ///< for files on their way
+  OpenAws aws;
 };
 
 /// How a job's table and its warehouse agree.

@@ -356,7 +356,7 @@ std::vector<Error> check_jobs(const config::Pipeline& pipeline, const TableSchem
   auto jobs = plan_jobs(pipeline, tables, engine, gaps);
   auto errors = std::move(jobs.errors);
   for (const auto& warehouse : pipeline.warehouses) {
-    if (warehouse.kind != config::Warehouse::Kind::Postgres || warehouse.url.empty()) continue;
+    if (warehouse.url.empty()) continue;
     const auto checked = postgres::check_url(warehouse.url);
     if (checked) continue;
     errors.push_back(

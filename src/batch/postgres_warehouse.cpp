@@ -219,23 +219,19 @@ class PostgresWarehouse final : public Warehouse {
   // Both sides are asked the same.
   Result<void> prove(Connection& connection, const LoadTarget& target,
                      const PartitionLoad& load) const {
-    const auto list = proof_of(target);
+    const auto proof = proof_of(target);
     const auto there =
-        TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE {}", list, table_name_of(target),
-                                         rows_of(target, load.partition))));
-    auto reader = TRY(engine_.connect());
-    auto rows = TRY(reader.query(fmt::format("SELECT {} FROM ({})", list, load.select)));
-    const auto here = TRY(rows.next());
-    CHECK(here && here->row_count() == 1 && here->column_count() == there.rows[0].size());
-    for (std::size_t i = 0; i < here->column_count(); ++i) {
-      const auto column = here->column(i);
-      const auto ours = column.is_null(0) ? "NULL" : std::string(column.text(0));
+        TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE {}", proof_list(proof),
+                                         table_name_of(target), rows_of(target, load.partition))));
+    const auto here = TRY(proof_here(engine_, target, load.select));
+    for (std::size_t i = 0; i < proof.size(); ++i) {
+      const auto ours = here[i].value_or("NULL");
       const auto theirs = there.rows[0][i].value_or("NULL");
       if (ours == theirs || is_same_number(ours, theirs)) continue;
       return Error{Code::Invalid,
                    fmt::format("{} is {} in the warehouse and {} in the lake; something there "
                                "changes rows as they come, like a trigger",
-                               rows.columns()[i].name, theirs, ours)};
+                               proof[i], theirs, ours)};
     }
     return {};
   }

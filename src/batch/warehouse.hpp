@@ -1,16 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "batch/partition.hpp"
 #include "config/pipeline.hpp"
-#include "lake/schema.hpp"
+#include "lake/table.hpp"
 #include "sql/instance.hpp"
+
+namespace millrace::aws {
+class Client;
+}
 
 namespace millrace::batch {
 
@@ -19,7 +26,8 @@ struct LoadTarget {
   std::string pipeline;
   std::string table;  ///< `table` or `schema.table`
   lake::Schema columns;
-  std::string partition_column;  ///< empty: the table is one partition
+  std::string partition_column;                        ///< empty: the table is one partition
+  std::optional<config::RedshiftTable> redshift = {};  ///< how it is made there, if it is said
 };
 
 /// Which result of a partition is in the warehouse.
@@ -57,6 +65,18 @@ class Warehouse {
                                           const std::stop_token& stop) = 0;
 };
 
+/// Who asks AWS; it is opened when it is first needed.
+/// Errors  no region or no credentials are set.
+using OpenAws = std::function<base::Result<aws::Client*>()>;
+
+/// All must outlive the warehouse.
+struct RedshiftParts {
+  const config::Warehouse& warehouse;
+  lake::Tools tools;  ///< its engine reads the lake
+  os::Path scratch;   ///< a folder for files on their way, which is made when it is needed
+  OpenAws aws;
+};
+std::unique_ptr<Warehouse> make_redshift_warehouse(RedshiftParts parts);
 /// `engine` reads the lake; it must outlive the warehouse.
 std::unique_ptr<Warehouse> make_postgres_warehouse(std::string url, sql::Instance& engine);
 std::unique_ptr<Warehouse> make_duckdb_warehouse(const std::filesystem::path& path,
@@ -72,8 +92,14 @@ std::string schema_of(const LoadTarget& target);
 std::string table_name_of(const LoadTarget& target);
 std::string ledger_name_of(const LoadTarget& target);
 
-/// The SELECT list that two databases must agree on: the count of rows, and the sum of each column
-/// of whole numbers or decimals, as texts.
-std::string proof_of(const LoadTarget& target);
+/// What two databases must agree on: the count of rows, and the sum of each column of whole numbers
+/// or decimals.
+std::vector<std::string> proof_of(const LoadTarget& target);
+/// What the lake's engine says to it, as texts; none is NULL.
+using ProofValues = std::vector<std::optional<std::string>>;
+base::Result<ProofValues> proof_here(sql::Instance& engine, const LoadTarget& target,
+                                     const std::string& select);
+/// The SELECT list that gives it as texts.
+std::string proof_list(const std::vector<std::string>& proof);
 
 }  // namespace millrace::batch

@@ -149,7 +149,16 @@ void check_job(YamlFile& file, const Pipeline& pipeline, const Job& job) {
               fmt::format("references: there is no table '{}'{}", base::printable(expected.table),
                           base::did_you_mean(expected.table, known)));
   }
-  if (!job.load || job.load->warehouse.empty() || pipeline.warehouse(job.load->warehouse)) return;
+  if (!job.load || job.load->warehouse.empty()) return;
+  if (const auto* warehouse = pipeline.warehouse(job.load->warehouse)) {
+    if (job.load->redshift && warehouse->kind != Warehouse::Kind::Redshift) {
+      file.fail(job.load->place,
+                fmt::format("load: sort_key, dist_key, dist_style and lengths are for redshift, "
+                            "and '{}' is none",
+                            warehouse->name));
+    }
+    return;
+  }
   file.fail(job.load->place,
             fmt::format("load: there is no warehouse '{}'{}", base::printable(job.load->warehouse),
                         base::did_you_mean(job.load->warehouse, names_of(pipeline.warehouses))));

@@ -197,21 +197,43 @@ struct ResultCheck {
 };
 std::string_view name_of(ResultCheck::Kind kind);
 
+/// How a table is made in Redshift, which has no say in it later.
+struct RedshiftTable {
+  std::vector<std::string> sort_key;   ///< columns, in their order; empty: Redshift chooses
+  std::string dist_key;                ///< a column; empty: by `dist_style`
+  std::string dist_style;              ///< `auto`, `even`, `all`; empty: `auto`
+  std::map<std::string, int> lengths;  ///< bytes that texts of a column may have
+};
+
 /// Where a job's result is loaded.
 struct Load {
   std::string warehouse;
   std::string table;  ///< `table` or `schema.table`
   Place place;
+  std::optional<RedshiftTable> redshift = {};  ///< what only a Redshift table has, if it is said
+};
+
+/// How Redshift is asked, and how it gets rows.
+struct Redshift {
+  std::string workgroup;  ///< of Redshift Serverless; empty: `cluster`, or the warehouse's url
+  std::string cluster;
+  std::string database;
+  std::string db_user;  ///< of a cluster; empty: as who we are in IAM
+  std::string secret;   ///< ARN of a secret with user and password, instead
+  std::string region;   ///< empty: as the environment says
+  S3Place staging;      ///< a prefix, its key ends with `/` or is empty
+  std::string role;     ///< ARN of the role as which Redshift reads it, or `default`
 };
 
 struct Warehouse {
-  enum class Kind : std::uint8_t { Postgres, DuckDb };
+  enum class Kind : std::uint8_t { Postgres, DuckDb, Redshift };
   std::string name;
   Place place;
   Kind kind = Kind::Postgres;
   std::string url;             ///< may hold a password: never shown
   std::filesystem::path path;  ///< of a DuckDB file, absolute
   Place url_place = {};
+  Redshift redshift = {};  ///< of that kind; a url stands in place of all but staging and role
 };
 
 struct Job {

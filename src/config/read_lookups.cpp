@@ -110,14 +110,18 @@ void read_from(YamlFile& file, Section& section, const std::string& from, Lookup
 
 }  // namespace
 
+S3Place split_s3(std::string_view text) {
+  const auto rest = text.substr(std::min(kS3.size(), text.size()));
+  const auto slash = std::min(rest.find('/'), rest.size());
+  return {.bucket = std::string(rest.substr(0, slash)),
+          .key = std::string(rest.substr(std::min(slash + 1, rest.size())))};
+}
+
 S3Place read_s3_place(YamlFile& file, Section& section, const char* key, std::string_view example) {
   const auto text = section.text(key);
-  S3Place place{.region = section.has("region") ? section.text("region") : "",
-                .is_anonymous = section.boolean("anonymous")};
-  const auto rest = std::string_view(text).substr(kS3.size());
-  const auto slash = std::min(rest.find('/'), rest.size());
-  place.bucket = rest.substr(0, slash);
-  place.key = rest.substr(std::min(slash + 1, rest.size()));
+  auto place = split_s3(text);
+  place.region = section.has("region") ? section.text("region") : "";
+  place.is_anonymous = section.boolean("anonymous");
   const bool has_key = !place.key.empty() && place.key.size() <= kKeyBytesMax &&
                        !place.key.ends_with('/') &&
                        std::ranges::none_of(place.key, [](unsigned char c) { return c < 0x20; });

@@ -25,6 +25,8 @@ PipelineTest read_test(YamlFile& file, const YAML::Node& node);
 /// the keys `region` and `anonymous`; the folder that relative paths start from.
 std::vector<Column> read_columns(YamlFile& file, Section& section, const char* key);
 S3Place read_s3_place(YamlFile& file, Section& section, const char* key, std::string_view example);
+/// What `s3://bucket/rest` names, whatever the rest.
+S3Place split_s3(std::string_view text);
 std::filesystem::path folder_of(const Place& place);
 
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;

@@ -16,8 +16,27 @@ TEST(WarehouseErrors, NameTheMend) {
   EXPECT_EQ(warehouse("kind: duckdb, url: x"),
             "4:6 the key 'path' of a duckdb warehouse is missing\n"
             "4:26 url: a duckdb warehouse has none\n");
+  const std::string redshift = "kind: redshift, staging: 's3://bucket/st', role: default, ";
+  EXPECT_EQ(warehouse(redshift + "workgroup: w"), "");
+  EXPECT_EQ(warehouse(redshift + "cluster: c, db_user: u"), "");
+  EXPECT_EQ(warehouse(redshift + "url: 'postgres://h/d'"), "");
+  EXPECT_EQ(warehouse("kind: redshift, workgroup: w"),
+            "4:6 the key 'staging' of a redshift warehouse is missing\n"
+            "4:6 the key 'role' of a redshift warehouse is missing\n");
+  EXPECT_EQ(warehouse("kind: redshift, workgroup: w, staging: /tmp, role: me"),
+            "4:46 staging: '/tmp' is not like `s3://bucket/prefix/`\n"
+            "4:58 role: 'me' is neither `default` nor the ARN of a role, like "
+            "`arn:aws:iam::123456789012:role/redshift-copy`\n");
+  EXPECT_EQ(warehouse(redshift),
+            "4:6 a redshift warehouse needs one of 'workgroup', 'cluster' and 'url'\n");
+  EXPECT_EQ(warehouse(redshift + "workgroup: w, cluster: c, db_user: u"),
+            "4:88 cluster: there is a 'workgroup' already\n"
+            "4:100 db_user: only a cluster has it; a workgroup knows who we are in IAM\n");
+  EXPECT_EQ(warehouse(redshift + "url: 'postgres://h/d', cluster: c, path: x"),
+            "4:97 cluster: the 'url' says it already\n"
+            "4:106 path: a redshift warehouse has none\n");
   EXPECT_EQ(warehouse("kind: oracle, url: x"),
-            "4:13 kind: 'oracle' is not one of postgres, duckdb\n");
+            "4:13 kind: 'oracle' is not one of postgres, duckdb, redshift\n");
 }
 
 TEST(ResultCheckErrors, NameTheMend) {
@@ -64,6 +83,13 @@ TEST(LoadErrors, NameTheMend) {
   EXPECT_EQ(load("{to: reporting, table: 'a; DROP'}"),
             "7:58 table: 'a; DROP' is not a name like `table` or `schema.table`, of small letters, "
             "digits and _\n");
+  EXPECT_EQ(load("{to: reporting, sort_key: [a]}"),
+            "7:40 load: sort_key, dist_key, dist_style and lengths are for redshift, and "
+            "'reporting' is none\n");
+  EXPECT_EQ(load("{to: reporting, lengths: {a: 70000}}"),
+            "7:40 load: sort_key, dist_key, dist_style and lengths are for redshift, and "
+            "'reporting' is none\n"
+            "7:64 lengths: '70000' is no number from 1 to 65535\n");
   EXPECT_EQ(load("{to: reporting, table: other}"),
             "7:40 load: job 'other' loads the table 'other' of 'reporting' already\n");
 }

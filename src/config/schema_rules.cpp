@@ -204,17 +204,42 @@ std::vector<SectionRule> job_rules() {
        {{"of", Sql, "", true, "", "An aggregate over the partition, like `sum(total)`."},
         {"runs", Integer, "3..1000", false, "7", "How many partitions before are compared."},
         {"within", Text, "", true, "", "Per cent of the mean, like `50%`."}}},
+  };
+}
+
+std::vector<SectionRule> warehouse_rules() {
+  return {
       {"load",
        "Where a job's result is loaded.",
        {{"to", Text, "", true, "", "A warehouse."},
-        {"table", Text, "", false, "the job's name",
-         "Its table there, `table` or `schema.table`."}}},
+        {"table", Text, "", false, "the job's name", "Its table there, `table` or `schema.table`."},
+        {"sort_key", TextList, "", false, "Redshift's choice",
+         "redshift: the columns by which the table is sorted, when it is made."},
+        {"dist_key", Text, "", false, "",
+         "redshift: the column whose value says which node has a row."},
+        {"dist_style", Words, "auto|even|all", false, "auto",
+         "redshift: how rows are spread over nodes, without a `dist_key`."},
+        {"lengths", TextMap, "", false, "by the values, and widened when they grow",
+         "redshift: `column: bytes`, how long its texts may be, up to 65535; a longer one fails "
+         "the load."}}},
       {"warehouse",
        "A database that gets results of jobs.",
-       {{"kind", Words, "postgres|duckdb", true, "", "What it is."},
+       {{"kind", Words, "postgres|duckdb|redshift", true, "", "What it is."},
         {"url", Text, "", false, "",
-         "postgres: `postgres://user:password@host:5432/database`, from a variable."},
-        {"path", Text, "", false, "", "duckdb: a file, relative to this one."}}},
+         "postgres: `postgres://user:password@host:5432/database`, from a variable; redshift: the "
+         "same, instead of the Data API."},
+        {"path", Text, "", false, "", "duckdb: a file, relative to this one."},
+        {"workgroup", Text, "", false, "", "redshift: the workgroup of Redshift Serverless."},
+        {"cluster", Text, "", false, "", "redshift: the identifier of a cluster, instead."},
+        {"database", Text, "", false, "dev", "redshift: the database, unless by `url`."},
+        {"db_user", Text, "", false, "who we are in IAM", "redshift: the user in a cluster."},
+        {"secret", Text, "", false, "",
+         "redshift: the ARN of a secret with user and password, instead."},
+        {"staging", Text, "", false, "",
+         "redshift: `s3://bucket/prefix/`, where rows are put for COPY; of the same region."},
+        {"role", Text, "", false, "",
+         "redshift: the ARN of the IAM role as which Redshift reads `staging`, or `default`."},
+        {"region", Text, "", false, "AWS_REGION", "redshift: where it is."}}},
   };
 }
 
@@ -321,7 +346,7 @@ const std::vector<SectionRule>& section_rules() {
     std::vector<SectionRule> all;
     for (const auto& rules :
          {file_rules(), source_rules(), source_part_rules(), lookup_rules(), table_rules(),
-          alert_rules(), job_rules(), report_rules(), metrics_rules()}) {
+          alert_rules(), job_rules(), warehouse_rules(), report_rules(), metrics_rules()}) {
       all.insert(all.end(), rules.begin(), rules.end());
     }
     return all;

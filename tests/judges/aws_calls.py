@@ -20,6 +20,8 @@ CALLS = [
     ("sqs", "CreateQueue", {"body": {"QueueName": "alerts"}}, "/alerts"),
     ("cloudwatch", "PutMetricData", {"parameters": {"Namespace": "Millrace", "MetricData.member.1.MetricName": "lag",
                                                     "MetricData.member.1.Value": "1"}}, "PutMetricDataResponse"),
+    ("redshift_data", "ExecuteStatement", {"body": {"Sql": "SELECT 1", "Database": "dev", "WorkgroupName": "w",
+                                                    "ClientToken": "t"}}, '"Id"'),
     ("sns", "CreateTopic", {"parameters": {"Name": "fraud"}}, ":fraud</TopicArn>"),
     ("sts", "GetCallerIdentity", {"parameters": {}}, ":user/millrace</Arn>"),
 ]
