@@ -22,6 +22,7 @@ struct Wanted {
   std::uint64_t customers = 100'000;
   double invalid = 0.01;
   std::uint64_t files = 1;
+  std::string start = "2026-09-01T00:00:00Z";
   std::filesystem::path out = ".";
 };
 
@@ -35,7 +36,7 @@ struct Truth {
 
 base::Result<verify::Generator> generator(const Wanted& wanted) {
   verify::GeneratorOptions options;
-  options.start = base::parse_time("2026-09-01T00:00:00Z").value();
+  options.start = TRY(base::parse_time(wanted.start));
   options.records_per_second = static_cast<double>(wanted.count) / (wanted.days * 86'400);
   options.shares = {.invalid = wanted.invalid, .late = 0, .duplicate = 0};
   options.owners = wanted.customers;
@@ -76,6 +77,7 @@ int main(int argc, char** argv) {
   CLI::App program("Writes labelled orders for measurements.");
   program.add_option("--count", wanted.count);
   program.add_option("--days", wanted.days);
+  program.add_option("--start", wanted.start);
   program.add_option("--customers", wanted.customers);
   program.add_option("--invalid", wanted.invalid);
   program.add_option("--files", wanted.files);

@@ -56,14 +56,15 @@ def fresh(name):
     return folder
 
 
-def orders(name, count, files=1, days=7, customers=100_000):
+def orders(name, count, files=1, days=7, customers=100_000, start="2026-09-01T00:00:00Z"):
     """A folder with labelled orders, made once, and what is true of them."""
-    folder, key = FOLDER / name, f"{count} {files} {days} {customers}"
+    folder, key = FOLDER / name, f"{count} {files} {days} {customers} {start}"
     stamp = folder / "truth.json"
     if stamp.exists() and json.loads(stamp.read_text())["key"] == key:
         return folder, json.loads(stamp.read_text())
     fresh(name)
-    output, _ = process.run("make_orders", "--count", count, "--files", files, "--days", days, "--customers", customers, "--out", folder)
+    output, _ = process.run("make_orders", "--count", count, "--files", files, "--days", days, "--customers", customers, "--start", start,
+                            "--out", folder)
     truth = {"key": key, **json.loads(output)}
     stamp.write_text(json.dumps(truth))
     return folder, truth

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measures what docs/performance.md tells, and prints it as a Markdown table. Called by ./mill bench.
 
-    run.py [MEASUREMENT..] [--rounds N] [--orders N] [--report-orders N] [--seconds N] [--threads N] [--keep]
+    run.py [MEASUREMENT..] [--rounds N] [--orders N] [--report-orders N] [--backfill-orders N] [--backfill-customers N]
+           [--seconds N] [--threads N] [--keep]
 
-Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report. Each checks its answers before it tells a
-number.
+Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report, backfill.
+Each checks its answers before it tells a number.
 """
 import argparse
 import json
@@ -19,6 +20,7 @@ import time
 
 import alerts as alert_times
 import aws
+import backfill as backfills
 import process
 from pipelines import FOLDER, bulk_ours, check_bulk, check_totals, fresh, make_lookups, orders, write_pipeline
 from process import Failure, Measured
@@ -209,19 +211,21 @@ def report(options, table):
 
 
 MEASUREMENTS = {"bulk": bulk, "ingest": ingest, "latency": latency, "alerts": alerts, "restart": restart, "idle": idle,
-                "kinesis": aws.kinesis, "s3": aws.s3, "report": report}
+                "kinesis": aws.kinesis, "s3": aws.s3, "report": report, "backfill": backfills.backfill}
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that what runs is ended too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measurements", nargs="*", metavar="MEASUREMENT")
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of bulk, of which the median counts")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of bulk and backfill, of which the median counts")
     parser.add_argument("--orders", type=int, default=2_000_000, help="of bulk")
     parser.add_argument("--report-orders", type=int, default=50_000_000)
+    parser.add_argument("--backfill-orders", type=int, default=50_000_000)
+    parser.add_argument("--backfill-customers", type=int, default=100_000)
     parser.add_argument("--tail-bytes", type=int, default=1_000_000_000, help="of restart: the log that is not committed")
     parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency, alerts and idle")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of DuckDB in bulk")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of DuckDB in bulk and backfill")
     parser.add_argument("--keep", action="store_true", help="leaves its files in build/bench_data")
     options = parser.parse_args()
     unknown = set(options.measurements) - set(MEASUREMENTS)

@@ -60,6 +60,11 @@ void add_run(CLI::App& app, Command& chosen) {
       ->capture_default_str()
       ->type_name("BYTES");
   command
+      ->add_option("--job-threads", options->job_threads,
+                   "Partitions of a job that are computed at once [one for each core, at most 4]")
+      ->check(CLI::Range(1, 64))
+      ->type_name("N");
+  command
       ->add_option("--lake-cache", options->lake_cache,
                    "Disk for copies of the tables' files, if the lake is on S3; 0: none")
       ->capture_default_str()

@@ -256,6 +256,7 @@ Result<void> Instance::Parts::open_jobs() {
       .board = board,
       .stream = *worker_state,
       .folder = options.data,
+      .options = {.threads = options.job_threads},
       .aws = [this]() -> Result<aws::Client*> { return &TRY(world.aws.session())->client(); }};
   jobs = TRY(batch::Jobs::open(parts));
   return {};

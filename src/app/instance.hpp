@@ -17,6 +17,7 @@ namespace millrace::app {
 struct InstanceOptions {
   os::Path data;  ///< its lock must be held
   MemoryPlan memory;
+  std::size_t job_threads = 0;  ///< partitions of a job computed at once; 0: as cores, at most 4
   flow::UnknownSource unknown_source = flow::UnknownSource::Stop;
   bool reads_streams = true;               ///< of others (Kinesis); false: only what is committed
   bool accepts_lost_records = false;       ///< go on behind what a stream no longer retains

@@ -175,6 +175,7 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
        .text = file->text,
        .instance = {.data = options.data,
                     .memory = *memory,
+                    .job_threads = options.job_threads,
                     .unknown_source = options.accepts_new_source ? flow::UnknownSource::Accept
                                                                  : flow::UnknownSource::Stop,
                     .accepts_lost_records = options.accepts_lost_records,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "batch/row_values.hpp"
 #include "lake/data_file.hpp"
 #include "lake/rewrite.hpp"
 
@@ -28,15 +29,17 @@ const lake::Schema& check_columns() {
   return kColumns;
 }
 
-std::string select_of(const CheckedRun& run, const CheckResult& result) {
+std::vector<std::string> values_of(const CheckedRun& run, const CheckResult& result) {
   const auto text = [](std::string_view value) { return base::sql_string(value); };
-  return fmt::format(
-      "SELECT {} AS run_id, {} AS job, {} AS \"partition\", {} AS \"check\", {} AS kind, {} AS "
-      "outcome, CAST({} AS DOUBLE) AS value, CAST({} AS VARCHAR) AS detail, TIMESTAMPTZ '{}' AS "
-      "checked_at",
-      text(run.run_id), text(run.job), text(run.partition), text(result.check), text(result.kind),
-      text(name_of(result.outcome)), result.value ? fmt::format("'{}'", *result.value) : "NULL",
-      result.detail.empty() ? "NULL" : text(result.detail), base::format_time(run.at));
+  return {text(run.run_id),
+          text(run.job),
+          text(run.partition),
+          text(result.check),
+          text(result.kind),
+          text(name_of(result.outcome)),
+          result.value ? fmt::format("'{}'", *result.value) : "NULL",
+          result.detail.empty() ? "NULL" : text(result.detail),
+          text(base::format_time(run.at))};
 }
 
 }  // namespace
@@ -53,12 +56,15 @@ Result<std::unique_ptr<ChecksTable>> ChecksTable::open(const os::Path& root,
   return std::unique_ptr<ChecksTable>(new ChecksTable(std::move(table), files_max));
 }
 
-Result<void> ChecksTable::add(const CheckedRun& run, const std::vector<CheckResult>& results) {
-  std::vector<std::string> rows;
-  for (const auto& result : results) rows.push_back(select_of(run, result));
+Result<void> ChecksTable::add(const std::vector<Checked>& runs) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [run, results] : runs) {
+    for (const auto& result : results) rows.push_back(values_of(run, result));
+  }
   if (rows.empty()) return {};
   auto connection = TRY(table_->tools().engine.connect());
-  auto file = TRY(lake::write_data_file(connection, *table_, base::join(rows, " UNION ALL "), {}));
+  auto file =
+      TRY(lake::write_data_file(connection, *table_, select_values(check_columns(), rows), {}));
   CHECK(file);
   const lake::Transaction change{.operation = "WRITE", .adds = {*file}};
   const auto outcome = TRY(table_->commit(change));

@@ -40,7 +40,12 @@ class ChecksTable {
                                                          std::size_t files_max = 64);
   lake::Table& table() { return *table_; }
 
-  base::Result<void> add(const CheckedRun& run, const std::vector<CheckResult>& results);
+  struct Checked {
+    CheckedRun run;
+    std::vector<CheckResult> results;
+  };
+  /// Writes the results of runs in one commit.
+  base::Result<void> add(const std::vector<Checked>& runs);
 
   /// The values that a check had in the last run of each of the newest `count` partitions other
   /// than `partition`, where that run's check did not fail.

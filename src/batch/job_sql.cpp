@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "batch/partition_reads.hpp"
 #include "sql/parse_select.hpp"
 
 namespace millrace::batch {
@@ -32,12 +33,6 @@ std::string word(const Json& node, const char* key) {
   return found != node.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 // What stands under casts.
 const Json& uncast(const Json& node) {
   return word(node, "class") == "CAST" ? uncast(node.at("child")) : node;
@@ -53,7 +48,7 @@ std::string constant_of(const Json& node) {
   if (word(inner, "class") == "CONSTANT") {
     const auto& value = inner.at("value");
     if (!value.contains("value")) return "";
-    return value.at("value").is_string() ? lower(value.at("value").get<std::string>())
+    return value.at("value").is_string() ? lower_case(value.at("value").get<std::string>())
                                          : value.at("value").dump();
   }
   const bool has_one = word(inner, "class") == "FUNCTION" && inner.at("children").size() == 1;
@@ -118,7 +113,7 @@ class Checker {
       return check_parameter(node);
     }
     if (word(node, "type") == "TABLE_FUNCTION") {
-      const auto name = lower(word(node.at("function"), "function_name"));
+      const auto name = lower_case(word(node.at("function"), "function_name"));
       if (!kPureTableFunctions.contains(name)) {
         return refusal(node, fmt::format("a job reads tables only, not {}()", name));
       }
@@ -129,8 +124,8 @@ class Checker {
     const bool is_call = kind == "FUNCTION";
     const bool is_name = kind == "COLUMN_REF" && node.at("column_names").size() == 1;
     if (!is_call && !is_name) return {};
-    const auto name = lower(is_call ? word(node, "function_name")
-                                    : node.at("column_names").at(0).get<std::string>());
+    const auto name = lower_case(is_call ? word(node, "function_name")
+                                         : node.at("column_names").at(0).get<std::string>());
     if (!(is_call ? varying_ : kValueNames).contains(name)) return {};
     return refusal(node,
                    fmt::format("{} gives another answer each time; a job's result may depend "
@@ -234,8 +229,8 @@ class Checker {
 // Names by which SQL can mean a whole row: of tables, and of what stands in FROM.
 void add_row_names(const Json& node, FunctionNames& names) {
   const auto type = word(node, "type");
-  if (type == "BASE_TABLE") names.insert(lower(word(node, "table_name")));
-  if (type == "BASE_TABLE" || type == "SUBQUERY") names.insert(lower(word(node, "alias")));
+  if (type == "BASE_TABLE") names.insert(lower_case(word(node, "table_name")));
+  if (type == "BASE_TABLE" || type == "SUBQUERY") names.insert(lower_case(word(node, "alias")));
   if (node.is_structured()) {
     for (const auto& child : node) add_row_names(child, names);
   }
@@ -244,7 +239,7 @@ void add_row_names(const Json& node, FunctionNames& names) {
 bool reads_all_columns(const Json& node, const FunctionNames& rows) {
   if (word(node, "class") == "STAR" || word(node, "ref_type") == "NATURAL") return true;
   if (word(node, "class") == "COLUMN_REF" && node.at("column_names").size() == 1 &&
-      rows.contains(lower(node.at("column_names").at(0).get<std::string>()))) {
+      rows.contains(lower_case(node.at("column_names").at(0).get<std::string>()))) {
     return true;
   }
   return node.is_structured() && std::ranges::any_of(node, [&](const Json& child) {
@@ -302,6 +297,7 @@ Result<JobSql> parse_job_sql(sql::Connection& connection, std::string_view text,
   FunctionNames rows;
   add_row_names(statement, rows);
   found.reads_all_columns = reads_all_columns(statement, rows);
+  found.within = tables_within(statement, job.each_column);
   return found;
 }
 
@@ -325,6 +321,12 @@ std::string with_parameter(std::string_view text, std::string_view name, std::st
     }
   }
   return out;
+}
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
 }
 
 std::string_view without_semicolon(std::string_view text) {

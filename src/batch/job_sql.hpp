@@ -20,6 +20,8 @@ struct JobSql {
   /// Its answer may change when a table gets another column: `*`, NATURAL JOIN, or a table's name
   /// as a value, which is its whole row.
   bool reads_all_columns = false;
+  /// The tables of which it certainly reads no rows but those of the partition, in lower case.
+  std::set<std::string> within;
 };
 
 /// Names of functions, in lower case.
@@ -35,6 +37,9 @@ base::Result<JobSql> parse_job_sql(sql::Connection& connection, std::string_view
 /// `text` with each `$name` replaced by `literal`, wherever it is not within a string, a quoted
 /// name or a comment. Places after it move.
 std::string with_parameter(std::string_view text, std::string_view name, std::string_view literal);
+
+/// Names in SQL do not mind letter case.
+std::string lower_case(std::string text);
 
 /// `text` without the semicolon and the white space at its end, so that it can stand in brackets
 /// (with a new line after it, for it may end with a comment).

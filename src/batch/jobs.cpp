@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 
 #include "base/text.hpp"
 #include "batch/events.hpp"
 #include "batch/job.hpp"
+#include "batch/replacement.hpp"
+#include "os/process.hpp"
 
 namespace millrace::batch {
 
@@ -14,6 +17,9 @@ using base::Code;
 using base::Error;
 using base::Result;
 using config::Each;
+
+// More would only take memory and small tasks from each other.
+constexpr std::size_t kThreadsDefaultMax = 4;
 
 Jobs::Jobs(const JobsParts& parts, config::TimeZone zone) : parts_(parts), zone_(zone) {}
 
@@ -46,14 +52,22 @@ Result<void> Jobs::open_tables() {
   parts_.board.add_table("_runs", runs_->table());
   checks_ = TRY(ChecksTable::open(parts_.tools.tables_of(parts_.folder) / "_checks", parts_.tools));
   parts_.board.add_table("_checks", checks_->table());
-  runner_ = std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_, *checks_});
+  const auto threads = parts_.options.threads > 0
+                           ? parts_.options.threads
+                           : std::min<std::size_t>(os::core_count(), kThreadsDefaultMax);
+  runner_ =
+      std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_, *checks_, threads});
   loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_,
                                               parts_.folder / "scratch" / "loads", parts_.aws});
   for (auto& plan : plans.plans) TRY(add_job(std::move(plan)));
+  std::map<std::string, std::map<std::string, std::int64_t>> committed;  // by job
   TRY(runs_->end_abandoned([&](const Claim& claim) -> std::optional<std::int64_t> {
     const auto job = find(claim.job);
     if (!job) return std::nullopt;
-    return Runner::committed_rows(*(*job)->table, claim);
+    if (!committed.contains(claim.job)) committed[claim.job] = committed_runs(*(*job)->table);
+    const auto& runs = committed[claim.job];
+    const auto run = runs.find(claim.run_id);
+    return run == runs.end() ? std::nullopt : std::optional(run->second);
   }));
   parts_.board.publish();
   for (const auto& job : jobs_) {
@@ -131,21 +145,32 @@ void Jobs::stop() {
   if (loads_) loads_->stop();
 }
 
-Result<RunRow> Jobs::run_one(Job& job, const Partition& partition, Trigger trigger) {
+// Runs partitions, oldest first and several at once.
+Result<std::vector<RunRow>> Jobs::run_all(Job& job, std::vector<Partition> partitions,
+                                          Trigger trigger, Only only) {
   std::lock_guard one_at_a_time(run_mutex_);
+  const RunnableJob runnable = job.runnable();
+  RunRequest request{runnable, std::move(partitions), trigger, {}};
+  if (only == Only::Stale) {
+    request.is_wanted = [&](const Partition& one) { return job.freshness->is_stale(one); };
+  }
   is_running_ = true;
-  auto row = stopping_.stop_requested()
-                 ? Result<RunRow>(Error{Code::Cancelled, "the program is stopping"})
-                 : runner_->run(job.runnable(), partition, trigger, stopping_.get_token());
+  auto rows = stopping_.stop_requested() ? Result<std::vector<RunRow>>(std::vector<RunRow>())
+                                         : runner_->run(request, stopping_.get_token());
   is_running_ = false;
-  return row;
+  if (rows && rows->size() < request.partitions.size()) {
+    return Error{Code::Cancelled, "the program is stopping"};
+  }
+  return rows;
 }
 
-// None: it was fresh.
-Result<std::optional<RunRow>> Jobs::run_if_stale(Job& job, const Partition& partition,
-                                                 Trigger trigger) {
-  if (!TRY(job.freshness->is_stale(partition))) return std::optional<RunRow>();
-  return std::optional(TRY(run_one(job, partition, trigger)));
+// Those that are stale now.
+Result<std::vector<Partition>> Jobs::stale_of(Job& job, const std::vector<Partition>& partitions) {
+  std::vector<Partition> stale;
+  for (const auto& one : partitions) {
+    if (TRY(job.freshness->is_stale(one))) stale.push_back(one);
+  }
+  return stale;
 }
 
 Result<std::vector<RunRow>> Jobs::run(std::string_view name,
@@ -155,13 +180,11 @@ Result<std::vector<RunRow>> Jobs::run(std::string_view name,
   const auto wanted = TRY(partition_of(job, partition));
   TRY(parts_.stream.take_in());
   if (wanted) {
-    rows.push_back(TRY(run_one(job, *wanted, Trigger::Manual)));
-    TRY(load_after(job, Trigger::Manual, rows));
-    return rows;
-  }
-  const auto partitions = TRY(job.freshness->partitions(parts_.tools.clock.now()));
-  for (const auto& each : partitions) {
-    if (auto row = TRY(run_if_stale(job, each, Trigger::Manual))) rows.push_back(std::move(*row));
+    rows = TRY(run_all(job, {*wanted}, Trigger::Manual, Only::Any));
+  } else {
+    const auto partitions = TRY(job.freshness->partitions(parts_.tools.clock.now()));
+    const auto stale = TRY(stale_of(job, partitions));
+    rows = TRY(run_all(job, stale, Trigger::Manual, Only::Stale));
   }
   TRY(load_after(job, Trigger::Manual, rows));
   return rows;
@@ -205,23 +228,31 @@ Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_vi
   }
   const auto partitions = TRY(parse_range(job.plan.job.each, from, to, zone_));
   if (dry_run == DryRun::No) TRY(parts_.stream.take_in());
+  const auto stale = TRY(stale_of(job, partitions));
+  std::map<std::string, RunRow> rows_by_partition;
+  if (dry_run == DryRun::No) {
+    for (auto& row : TRY(run_all(job, stale, Trigger::Backfill, Only::Stale))) {
+      rows_by_partition.emplace(row.partition, std::move(row));
+    }
+  }
+  const auto now = parts_.tools.clock.now();
   std::vector<RunRow> rows;
   for (const auto& partition : partitions) {
-    const auto now = parts_.tools.clock.now();
     RunRow untouched{.job = job.name(),
                      .partition = label_of(partition),
                      .started_at = now,
                      .ended_at = now,
                      .trigger = Trigger::Backfill};
-    if (!TRY(job.freshness->is_stale(partition))) {
-      untouched.status = RunStatus::Skipped;
-      untouched.error = "it is fresh: nothing that it reads has changed";
-      rows.push_back(std::move(untouched));
-    } else if (dry_run == DryRun::Yes) {
+    const auto run = rows_by_partition.find(untouched.partition);
+    if (run != rows_by_partition.end()) {
+      rows.push_back(std::move(run->second));
+    } else if (std::ranges::binary_search(stale, partition)) {
       untouched.status = RunStatus::Planned;
       rows.push_back(std::move(untouched));
     } else {
-      rows.push_back(TRY(run_one(job, partition, Trigger::Backfill)));
+      untouched.status = RunStatus::Skipped;
+      untouched.error = "it is fresh: nothing that it reads has changed";
+      rows.push_back(std::move(untouched));
     }
   }
   if (dry_run == DryRun::No) TRY(load_after(job, Trigger::Backfill, rows));

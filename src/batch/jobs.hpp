@@ -22,6 +22,8 @@ namespace millrace::batch {
 
 struct JobsOptions {
   std::chrono::microseconds claim_time = std::chrono::minutes(5);
+  /// So many partitions of a job are computed at once; 0: one for each core, at most 4.
+  std::size_t threads = 0;
   /// How often the clock is looked at, in real time.
   std::chrono::microseconds poll = std::chrono::seconds(1);
 };
@@ -120,9 +122,10 @@ class Jobs {
   base::Result<std::optional<Partition>> partition_of(const Job& job,
                                                       const std::optional<std::string>& text) const;
   base::Result<void> load_after(const Job& job, Trigger trigger, std::vector<RunRow>& rows);
-  base::Result<RunRow> run_one(Job& job, const Partition& partition, Trigger trigger);
-  base::Result<std::optional<RunRow>> run_if_stale(Job& job, const Partition& partition,
-                                                   Trigger trigger);
+  enum class Only : std::uint8_t { Any, Stale };
+  base::Result<std::vector<RunRow>> run_all(Job& job, std::vector<Partition> partitions,
+                                            Trigger trigger, Only only);
+  base::Result<std::vector<Partition>> stale_of(Job& job, const std::vector<Partition>& partitions);
 
   base::Result<void> run_due(Job& job);
   base::Result<bool> run_due_partitions(Job& job);

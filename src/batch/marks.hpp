@@ -24,6 +24,8 @@ class Marks {
  public:
   Marks(std::string pipeline, const JobPlan& plan, const config::TimeZone& zone);
 
+  const config::TimeZone& zone() const { return zone_; }
+
   std::string sql_mark(const Partition& partition) const;
   std::string input_mark(const Partition& partition, const std::string& input,
                          const lake::Snapshot& snapshot) const;

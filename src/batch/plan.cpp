@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <set>
 
 #include "base/text.hpp"
 #include "batch/job_order.hpp"
@@ -73,6 +74,11 @@ class Planner {
     for (const auto& one : job_.expectations) {
       if (auto checked = check_expectation(one); !checked) errors.push_back(checked.error());
     }
+    for (auto& input : plan_.inputs) {
+      const bool is_wide = wide_.contains(lower_case(input.table));
+      input.is_within = input.by == JobInput::By::Partition && !is_wide;
+    }
+    plan_.is_in_order = plan_.is_in_order || wide_.contains(lower_case(job_.name));
     set_fingerprint();
     return std::move(plan_);
   }
@@ -86,6 +92,7 @@ class Planner {
     const auto parsed = parse_job_sql(connection_, job_.sql.text, job_, varying_);
     if (!parsed) return flow::placed(parsed.error(), job_.sql);
     if (parsed->tables.empty()) return at_sql("the SQL of a job reads a table at least");
+    note_wide(*parsed);
     for (const auto& name : parsed->tables) {
       const auto known = TRY(known_table(name, job_.sql));
       add_view(known);
@@ -100,6 +107,13 @@ class Planner {
     const auto prepared = connection_.prepare(job_.sql.text);
     if (!prepared) return flow::placed(prepared.error(), job_.sql);
     return plan_columns();
+  }
+
+  void note_wide(const JobSql& parsed) {
+    for (const auto& table : parsed.tables) {
+      auto name = lower_case(table.name);
+      if (!parsed.within.contains(name)) wide_.insert(std::move(name));
+    }
   }
 
   // The table's name as the pipeline has it: SQL does not mind letter case.
@@ -190,6 +204,7 @@ class Planner {
   Result<void> check_side(const config::SqlText& side) {
     const auto parsed = parse_job_sql(connection_, side.text, job_, varying_);
     if (!parsed) return flow::placed(parsed.error(), side);
+    note_wide(*parsed);
     for (const auto& name : parsed->tables) {
       if (base::equal_ignoring_case(name.name, job_.name)) continue;
       add_view(TRY(known_table(name, side)));
@@ -217,6 +232,7 @@ class Planner {
     };
     if (one.kind == Kind::NoRows) return check_wrong_rows(one.sql);
     if (one.kind == Kind::Drift) {
+      plan_.is_in_order = true;
       const auto prepared = connection_.prepare(
           bound(job_, fmt::format("SELECT CAST(({}\n) AS DOUBLE) FROM {} HAVING true", one.sql.text,
                                   base::sql_name(job_.name))));
@@ -237,6 +253,7 @@ class Planner {
     }
     if (one.kind != Kind::References || !schemas_.contains(one.table)) return {};
     add_view(one.table);
+    wide_.insert(lower_case(one.table));
     const auto joined = connection_.prepare(fmt::format(
         "SELECT 1 FROM {} AS t WHERE t.{} = (SELECT {} FROM {})", base::sql_name(one.table),
         base::sql_name(one.key), base::sql_name(one.columns.front()), base::sql_name(job_.name)));
@@ -246,6 +263,7 @@ class Planner {
   Result<void> check_wrong_rows(const config::SqlText& text) {
     const auto parsed = parse_job_sql(connection_, text.text, job_, varying_);
     if (!parsed) return flow::placed(parsed.error(), text);
+    note_wide(*parsed);
     for (const auto& name : parsed->tables) {
       if (base::equal_ignoring_case(name.name, job_.name)) continue;
       add_view(TRY(known_table(name, text)));
@@ -273,6 +291,7 @@ class Planner {
   const FunctionNames& varying_;
   JobPlan plan_;
   bool reads_all_columns_ = false;
+  std::set<std::string> wide_;  // tables of which some SQL may read other partitions, in lower case
 };
 
 // The tables that each job names, as far as its SQL can be parsed; its reconcile may name its own.

@@ -27,6 +27,9 @@ struct JobInput {
   std::string time_column;
   bool is_wide = false;  ///< any change makes every partition stale (`reads:`)
   bool is_job = false;
+  /// By::Partition, and all SQL of the job certainly reads no rows but those of its partition: only
+  /// the files of the partition are shown to it.
+  bool is_within = false;
 };
 
 /// A job that was checked and can run.
@@ -37,7 +40,10 @@ struct JobPlan {
   std::string select;   ///< gives the table's columns; `$day` or `$hour` stands in it
   std::vector<std::pair<std::string, std::string>> reconcile;  ///< both sides, ready for brackets
   std::vector<std::string> views;  ///< all tables that its SQL names, its own left out
-  std::uint32_t fingerprint = 0;   ///< of all that its result depends on beside its inputs
+  /// A partition is judged by what runs of others left, in the job's table or in `_checks`: they
+  /// run one after the other, oldest first.
+  bool is_in_order = false;
+  std::uint32_t fingerprint = 0;  ///< of all that its result depends on beside its inputs
 };
 
 /// Columns of tables, by name.

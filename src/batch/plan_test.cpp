@@ -157,6 +157,48 @@ TEST(JobPlan, KnowsWhenTheSqlKeepsToItsPartition) {
   EXPECT_FALSE(stays("ts >= $hour AND ts < $hour + INTERVAL 1 DAY", config::Each::Hour));
 }
 
+TEST(JobPlan, KnowsOfWhichTablesTheSqlReadsThePartitionOnly) {
+  auto engine = std::move(sql::Instance::open({})).value();
+  auto connection = engine->connect().value();
+  const auto varying = flow::varying_functions(connection).value();
+  const auto within = [&](const std::string& text) {
+    config::Job job;
+    job.each = config::Each::Day;
+    job.each_column = "day";
+    const auto parsed = parse_job_sql(connection, text, job, varying).value();
+    std::string names;
+    for (const auto& name : parsed.within) names += (names.empty() ? "" : " ") + name;
+    return names;
+  };
+  EXPECT_EQ(within("SELECT sum(a) FROM T WHERE Day = $day AND (b OR c) GROUP BY d"), "t");
+  EXPECT_EQ(within("SELECT 1 FROM t x WHERE $day = x.day AND b"), "t");
+  EXPECT_EQ(within("SELECT 1 FROM t JOIN u ON t.a = u.a WHERE t.day = $day"), "t");
+  EXPECT_EQ(within("SELECT 1 FROM t LEFT JOIN u ON t.a = u.a WHERE t.day = $day AND u.day = $day"),
+            "t u");
+  EXPECT_EQ(within("SELECT 1 FROM t, u WHERE t.day = $day"), "t");
+  EXPECT_EQ(within("WITH w AS (SELECT * FROM t WHERE day = $day) SELECT 1 FROM w"), "t");
+  EXPECT_EQ(within("SELECT * FROM t WHERE day = $day UNION ALL SELECT * FROM t WHERE $day = day"),
+            "t");
+  EXPECT_EQ(within("SELECT (SELECT max(a) FROM u WHERE day = $day) FROM t WHERE day = $day"),
+            "t u");
+  for (const auto* text :
+       {"SELECT (SELECT max(a) FROM t) FROM t WHERE day = $day",
+        "SELECT 1 FROM t WHERE day = $day OR a", "SELECT 1 FROM t WHERE NOT (day = $day)",
+        "SELECT 1 FROM t WHERE day = $day + 1", "SELECT 1 FROM t WHERE CAST(ts AS DATE) = $day",
+        "SELECT 1 FROM t WHERE CAST(day AS VARCHAR) = $day",
+        "SELECT 1 FROM t WHERE day = CAST($day AS TIMESTAMP)",
+        "SELECT 1 FROM t AS x(day, a) WHERE x.day = $day",
+        "SELECT 1 FROM t JOIN u USING (a) WHERE day = $day",
+        "SELECT 1 FROM (FROM t) x WHERE x.day = $day",
+        "SELECT 1 FROM u ASOF JOIN t ON u.a >= t.a WHERE t.day = $day",
+        "SELECT 1 FROM u POSITIONAL JOIN t WHERE t.day = $day",
+        "SELECT 1 FROM t WHERE a IN (SELECT a FROM t) AND day = $day",
+        "SELECT 1 FROM t GROUP BY day HAVING day = $day",
+        "SELECT * FROM t WHERE day = $day UNION ALL SELECT * FROM t"}) {
+    EXPECT_EQ(within(text), "") << text;
+  }
+}
+
 TEST(JobSql, PutsTheParameterInWhereItIsOneOnly) {
   EXPECT_EQ(with_parameter("a = $day AND b = '$day' -- $day\n AND \"$day\" = $days /* $day */ $day",
                            "day", "X"),

@@ -1,8 +1,7 @@
 #include "batch/run_row.hpp"
 
-#include <fmt/format.h>
-
 #include "base/text.hpp"
+#include "batch/row_values.hpp"
 
 namespace millrace::batch {
 
@@ -42,21 +41,31 @@ const lake::Schema& run_columns() {
   return kColumns;
 }
 
-std::string select_of(const RunRow& row) {
+namespace {
+
+std::vector<std::string> values_of(const RunRow& row) {
   const auto text = [](std::string_view value) { return base::sql_string(value); };
-  const auto time = [](base::Time value) {
-    return fmt::format("TIMESTAMPTZ '{}'", base::format_time(value));
-  };
   const auto duration_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(row.duration).count();
-  return fmt::format(
-      "SELECT {} AS run_id, {} AS job, {} AS \"partition\", {} AS status, CAST({} AS INTEGER) AS "
-      "attempt, CAST({} AS BIGINT) AS \"rows\", {} AS started_at, {} AS ended_at, CAST({} AS "
-      "BIGINT) AS duration_ms, CAST({} AS VARCHAR) AS error, {} AS \"trigger\"",
-      text(row.run_id), text(row.job), text(row.partition), text(name_of(row.status)), row.attempt,
-      row.status == RunStatus::Succeeded ? std::to_string(row.rows) : "NULL", time(row.started_at),
-      time(row.ended_at), duration_ms, row.error.empty() ? "NULL" : text(row.error),
-      text(name_of(row.trigger)));
+  return {text(row.run_id),
+          text(row.job),
+          text(row.partition),
+          text(name_of(row.status)),
+          std::to_string(row.attempt),
+          row.status == RunStatus::Succeeded ? std::to_string(row.rows) : "NULL",
+          text(base::format_time(row.started_at)),
+          text(base::format_time(row.ended_at)),
+          std::to_string(duration_ms),
+          row.error.empty() ? "NULL" : text(row.error),
+          text(name_of(row.trigger))};
+}
+
+}  // namespace
+
+std::string select_of(const std::vector<RunRow>& rows) {
+  std::vector<std::vector<std::string>> values;
+  for (const auto& row : rows) values.push_back(values_of(row));
+  return select_values(run_columns(), values);
 }
 
 }  // namespace millrace::batch

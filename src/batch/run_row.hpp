@@ -42,7 +42,7 @@ struct RunRow {
 /// The columns of the table `_runs`.
 const lake::Schema& run_columns();
 
-/// `row` as the SELECT that gives it.
-std::string select_of(const RunRow& row);
+/// `rows`, at least one, as the SELECT that gives them.
+std::string select_of(const std::vector<RunRow>& rows);
 
 }  // namespace millrace::batch

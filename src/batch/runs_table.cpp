@@ -26,16 +26,19 @@ bool is_claim(std::int64_t value) {
   return value % 2 != 0;
 }
 
-std::string extra_of(const std::string& app_id, const Claim& claim) {
-  return Json{{"claim",
-               {{"app_id", app_id},
-                {"value", claim.value},
-                {"run_id", claim.run_id},
-                {"job", claim.job},
-                {"partition", claim.partition},
-                {"trigger", name_of(claim.trigger)},
-                {"started_at", base::format_time(claim.started_at)}}}}
-      .dump();
+// What a commit of claims says of each, so that it can be found who had them.
+std::string extra_of(const std::vector<Json>& claims) {
+  return Json{{"claims", claims}}.dump();
+}
+
+Json json_of(const std::string& app_id, const Claim& claim) {
+  return {{"app_id", app_id},
+          {"value", claim.value},
+          {"run_id", claim.run_id},
+          {"job", claim.job},
+          {"partition", claim.partition},
+          {"trigger", name_of(claim.trigger)},
+          {"started_at", base::format_time(claim.started_at)}};
 }
 
 Trigger trigger_from(std::string_view word) {
@@ -47,6 +50,16 @@ Trigger trigger_from(std::string_view word) {
 
 RunStatus status_from(std::string_view word) {
   return word == name_of(RunStatus::Succeeded) ? RunStatus::Succeeded : RunStatus::Failed;
+}
+
+Claim claim_from(const Json& json) {
+  const auto started = base::parse_time(json.value("started_at", ""));
+  return {.run_id = json.value("run_id", ""),
+          .job = json.value("job", ""),
+          .partition = json.value("partition", ""),
+          .trigger = trigger_from(json.value("trigger", "")),
+          .started_at = started ? *started : base::Time{},
+          .value = json.value("value", std::int64_t{0})};
 }
 
 RunRow row_at(const sql::Chunk& chunk, std::size_t at) {
@@ -94,8 +107,12 @@ std::int64_t RunsTable::value_for(base::Time expiry, std::optional<std::int64_t>
 Result<bool> RunsTable::commit(lake::Transaction change) {
   auto outcome = table_->commit(change);
   if (outcome) {
+    const bool is_done = std::holds_alternative<lake::Committed>(*outcome);
+    for (const auto& file : change.adds) {
+      if (!is_done) table_->discard_file(file.path);
+    }
     maintain();
-    return std::holds_alternative<lake::Committed>(*outcome);
+    return is_done;
   }
   // Whether it was written is what the table says.
   if (outcome.error().code != Code::Unknown) return std::move(outcome).error();
@@ -114,111 +131,165 @@ void RunsTable::maintain() {
   if (snapshot->files.size() > options_.files_max) (void)lake::compact(*table_).has_value();
 }
 
-Result<lake::AddFile> RunsTable::file_of(const RunRow& row) {
+Result<std::vector<lake::AddFile>> RunsTable::files_of(const std::vector<RunRow>& rows) {
+  if (rows.empty()) return std::vector<lake::AddFile>();
   auto connection = TRY(table_->tools().engine.connect());
-  auto file = TRY(lake::write_data_file(connection, *table_, select_of(row), {}));
+  auto file = TRY(lake::write_data_file(connection, *table_, select_of(rows), {}));
   CHECK(file);
-  return *file;
+  return std::vector<lake::AddFile>{std::move(*file)};
 }
 
-Result<std::optional<Claim>> RunsTable::find_claim(const std::string& app_id, std::int64_t value) {
+// Claims by position and value, as far as the log still tells of them.
+Result<std::vector<Claim>> RunsTable::find_claims(std::map<std::string, std::int64_t> wanted) {
+  std::vector<Claim> found;
+  if (wanted.empty()) return found;
   for (const auto& info : TRY(table_->history(kHistoryMax))) {
     const Json extra = Json::parse(info.extra, nullptr, false);
-    if (!extra.is_object() || !extra.contains("claim")) continue;
-    const Json& claim = extra.at("claim");
-    if (claim.value("app_id", "") != app_id || claim.value("value", std::int64_t{0}) != value) {
-      continue;
+    if (!extra.is_object() || !extra.contains("claims")) continue;
+    for (const Json& claim : extra.at("claims")) {
+      const auto one = wanted.find(claim.value("app_id", ""));
+      if (one == wanted.end() || one->second != claim.value("value", std::int64_t{0})) continue;
+      found.push_back(claim_from(claim));
+      wanted.erase(one);
     }
-    const auto started = base::parse_time(claim.value("started_at", ""));
-    return std::optional(Claim{.run_id = claim.value("run_id", ""),
-                               .job = claim.value("job", ""),
-                               .partition = claim.value("partition", ""),
-                               .trigger = trigger_from(claim.value("trigger", "")),
-                               .started_at = started ? *started : base::Time{},
-                               .value = value});
   }
-  return std::optional<Claim>();
+  return found;
 }
 
-// The row of a run that ended without writing one; none if nothing is known of it any more.
-Result<std::optional<lake::AddFile>> RunsTable::row_of_ended(const std::string& app_id,
-                                                             std::int64_t value,
-                                                             const CommittedRows& committed) {
-  const auto claim = TRY(find_claim(app_id, value));
-  if (!claim) return std::optional<lake::AddFile>();
-  const auto rows = committed(*claim);
-  const auto now = std::max(table_->tools().clock.now(), claim->started_at);
-  const RunRow row{.run_id = claim->run_id,
-                   .job = claim->job,
-                   .partition = claim->partition,
-                   .status = rows ? RunStatus::Succeeded : RunStatus::Failed,
-                   .rows = rows.value_or(0),
-                   .started_at = claim->started_at,
-                   .ended_at = now,
-                   .duration = now - claim->started_at,
-                   .error = rows ? "" : "the process ended during the run",
-                   .trigger = claim->trigger};
-  return std::optional(TRY(file_of(row)));
+// The rows of runs that ended without writing one; none of those of which nothing is known any
+// more.
+Result<std::vector<RunRow>> RunsTable::rows_of_ended(
+    const std::map<std::string, std::int64_t>& claims, const CommittedRows& committed) {
+  std::vector<RunRow> ended;
+  for (const auto& claim : TRY(find_claims(claims))) {
+    const auto rows = committed(claim);
+    const auto now = std::max(table_->tools().clock.now(), claim.started_at);
+    ended.push_back({.run_id = claim.run_id,
+                     .job = claim.job,
+                     .partition = claim.partition,
+                     .status = rows ? RunStatus::Succeeded : RunStatus::Failed,
+                     .rows = rows.value_or(0),
+                     .started_at = claim.started_at,
+                     .ended_at = now,
+                     .duration = now - claim.started_at,
+                     .error = rows ? "" : "the process ended during the run",
+                     .trigger = claim.trigger});
+  }
+  return ended;
 }
 
-Result<std::variant<Claim, Held>> RunsTable::claim(Claim wanted, const CommittedRows& committed) {
-  using Outcome = std::variant<Claim, Held>;
-  const auto id = app_id(wanted.job, wanted.partition);
+Result<std::vector<RunsTable::Claimed>> RunsTable::claim(std::vector<Claim> wanted,
+                                                         const CommittedRows& committed) {
   for (;;) {
-    const auto before = TRY(table_->refresh())->transaction(id);
+    const auto snapshot = TRY(table_->refresh());
     const auto now = table_->tools().clock.now();
+    std::vector<Claimed> outcomes;
+    std::vector<Json> claims;
+    std::map<std::string, std::int64_t> expired;
     lake::Transaction change{.operation = "CLAIM RUN"};
-    if (before && is_claim(*before)) {
-      const base::Time until{microseconds(*before / 2)};
-      if (until > now) return Outcome(Held{until});
-      if (auto file = TRY(row_of_ended(id, *before, committed))) change.adds.push_back(*file);
+    for (auto& claim : wanted) {
+      const auto id = app_id(claim);
+      const auto before = snapshot->transaction(id);
+      if (before && is_claim(*before)) {
+        const base::Time until{microseconds(*before / 2)};
+        if (until > now) {
+          outcomes.emplace_back(Held{until});
+          continue;
+        }
+        expired.emplace(id, *before);
+      }
+      claim.value = value_for(now + options_.claim_time, before);
+      change.positions.push_back({id, before, claim.value});
+      claims.push_back(json_of(id, claim));
+      outcomes.emplace_back(claim);
     }
-    wanted.value = value_for(now + options_.claim_time, before);
-    change.positions = {{id, before, wanted.value}};
-    change.extra = extra_of(id, wanted);
-    if (TRY(commit(change))) return Outcome(std::move(wanted));
+    if (claims.empty()) return outcomes;
+    const auto ended = TRY(rows_of_ended(expired, committed));
+    change.adds = TRY(files_of(ended));
+    change.extra = extra_of(claims);
+    if (TRY(commit(change))) return outcomes;
   }
+}
+
+Result<RunsTable::Claimed> RunsTable::claim(Claim wanted, const CommittedRows& committed) {
+  return TRY(claim(std::vector<Claim>{std::move(wanted)}, committed)).front();
 }
 
 bool RunsTable::is_due_for_renewal(const Claim& claim) const {
   return table_->tools().clock.now() > claim.expires_at() - options_.claim_time * 2 / 3;
 }
 
-Result<bool> RunsTable::renew(Claim& claim) {
-  Claim renewed = claim;
-  const auto id = app_id(claim.job, claim.partition);
-  renewed.value = value_for(table_->tools().clock.now() + options_.claim_time, claim.value);
-  lake::Transaction change{.operation = "CLAIM RUN"};
-  change.positions = {{id, claim.value, renewed.value}};
-  change.extra = extra_of(id, renewed);
-  if (!TRY(commit(change))) return false;
-  claim = renewed;
-  return true;
+Result<void> RunsTable::renew(std::vector<Claim>& claims) {
+  while (!claims.empty()) {
+    const auto until = table_->tools().clock.now() + options_.claim_time;
+    lake::Transaction change{.operation = "CLAIM RUN"};
+    std::vector<Claim> renewed = claims;
+    std::vector<Json> told;
+    for (auto& claim : renewed) {
+      const auto id = app_id(claim);
+      const auto before = claim.value;
+      claim.value = value_for(until, before);
+      change.positions.push_back({id, before, claim.value});
+      told.push_back(json_of(id, claim));
+    }
+    change.extra = extra_of(told);
+    if (TRY(commit(change))) {
+      claims = std::move(renewed);
+      return {};
+    }
+    TRY(keep_held(claims));
+  }
+  return {};
 }
 
-Result<bool> RunsTable::still_holds(const Claim& claim) {
-  return TRY(table_->refresh())->transaction(app_id(claim.job, claim.partition)) == claim.value;
+Result<void> RunsTable::keep_held(std::vector<Claim>& claims) {
+  const auto snapshot = TRY(table_->refresh());
+  std::erase_if(claims, [&](const Claim& claim) {
+    return snapshot->transaction(app_id(claim)) != claim.value;
+  });
+  return {};
+}
+
+Result<std::size_t> RunsTable::finish(std::vector<Ended> ended) {
+  for (;;) {
+    if (ended.empty()) return std::size_t{0};
+    std::vector<RunRow> rows;
+    lake::Transaction change{.operation = "WRITE"};
+    for (const auto& [claim, row] : ended) {
+      if (row) rows.push_back(*row);
+      change.positions.push_back({app_id(claim), claim.value, claim.value + 1});
+    }
+    change.adds = TRY(files_of(rows));
+    if (TRY(commit(change))) return ended.size();
+    const auto snapshot = table_->snapshot();
+    std::erase_if(ended, [&](const Ended& one) {
+      return snapshot->transaction(app_id(one.claim)) != one.claim.value;
+    });
+  }
 }
 
 Result<void> RunsTable::finish(const Claim& claim, const RunRow& row) {
-  lake::Transaction change{.operation = "WRITE", .adds = {TRY(file_of(row))}};
-  change.positions = {{app_id(claim.job, claim.partition), claim.value, claim.value + 1}};
-  if (TRY(commit(change))) return {};
+  if (TRY(finish(std::vector<Ended>{{claim, row}})) > 0) return {};
   // The claim went to somebody else, who wrote what they could know of this run.
   return Error{Code::Unavailable, "the claim of the run expired and was taken by another process"};
 }
 
 Result<void> RunsTable::end_abandoned(const CommittedRows& committed) {
-  const auto snapshot = TRY(table_->refresh());
   const auto prefix = fmt::format("millrace/{}/", options_.pipeline);
-  for (const auto& [id, value] : snapshot->transactions) {
-    if (!id.starts_with(prefix) || !id.ends_with(kClaimEnd) || !is_claim(value)) continue;
+  for (;;) {
+    const auto snapshot = TRY(table_->refresh());
+    std::map<std::string, std::int64_t> abandoned;
+    for (const auto& [id, value] : snapshot->transactions) {
+      const bool is_ours = id.starts_with(prefix) && id.ends_with(kClaimEnd);
+      if (is_ours && is_claim(value)) abandoned.emplace(id, value);
+    }
+    if (abandoned.empty()) return {};
     lake::Transaction change{.operation = "WRITE"};
-    if (auto file = TRY(row_of_ended(id, value, committed))) change.adds.push_back(*file);
-    change.positions = {{id, value, value + 1}};
-    (void)TRY(commit(change));
+    for (const auto& [id, value] : abandoned) change.positions.push_back({id, value, value + 1});
+    const auto ended = TRY(rows_of_ended(abandoned, committed));
+    change.adds = TRY(files_of(ended));
+    if (TRY(commit(change))) return {};
   }
-  return {};
 }
 
 Result<std::vector<RunRow>> RunsTable::read(const std::string& sql) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,14 +56,27 @@ class RunsTable {
 
   lake::Table& table() { return *table_; }
 
-  /// Takes the claim of a partition; also one that has expired, whose run then gets its row.
-  base::Result<std::variant<Claim, Held>> claim(Claim wanted, const CommittedRows& committed);
-  /// Moves the expiry on. False: the claim was lost to somebody else.
-  base::Result<bool> renew(Claim& claim);
+  using Claimed = std::variant<Claim, Held>;
+  /// A claim that is given back, with the row of its run; without one nothing was run.
+  struct Ended {
+    Claim claim;
+    std::optional<RunRow> row;
+  };
+
+  /// Takes the claims of partitions in one commit; also those that have expired, whose runs then
+  /// get their rows. Shape  one for each that is wanted.
+  base::Result<std::vector<Claimed>> claim(std::vector<Claim> wanted,
+                                           const CommittedRows& committed);
+  base::Result<Claimed> claim(Claim wanted, const CommittedRows& committed);
+  /// Moves the expiry of claims on in one commit, and takes those out that were lost to others.
+  base::Result<void> renew(std::vector<Claim>& claims);
   bool is_due_for_renewal(const Claim& claim) const;
-  /// True if nobody else took the claim.
-  base::Result<bool> still_holds(const Claim& claim);
-  /// Writes the run's row and gives the claim back.
+  /// Takes those out that were lost to others.
+  base::Result<void> keep_held(std::vector<Claim>& claims);
+  /// Writes rows and gives claims back in one commit. Those that were lost are left out: who took
+  /// them wrote what could be known of their runs. Shape  how many were not lost.
+  base::Result<std::size_t> finish(std::vector<Ended> ended);
+  /// The same for one. Errors  Unavailable: the claim was lost.
   base::Result<void> finish(const Claim& claim, const RunRow& row);
   /// Ends what a process that is gone left claimed. To be called when no other process can be alive
   /// that uses this table.
@@ -87,11 +101,11 @@ class RunsTable {
 
   std::string app_id(const std::string& job, const std::string& partition) const;
   std::int64_t value_for(base::Time expiry, std::optional<std::int64_t> before) const;
-  base::Result<std::optional<Claim>> find_claim(const std::string& app_id, std::int64_t value);
-  base::Result<lake::AddFile> file_of(const RunRow& row);
-  base::Result<std::optional<lake::AddFile>> row_of_ended(const std::string& app_id,
-                                                          std::int64_t value,
-                                                          const CommittedRows& committed);
+  std::string app_id(const Claim& claim) const { return app_id(claim.job, claim.partition); }
+  base::Result<std::vector<lake::AddFile>> files_of(const std::vector<RunRow>& rows);
+  base::Result<std::vector<Claim>> find_claims(std::map<std::string, std::int64_t> wanted);
+  base::Result<std::vector<RunRow>> rows_of_ended(const std::map<std::string, std::int64_t>& claims,
+                                                  const CommittedRows& committed);
   /// Commits; false if the position stood elsewhere.
   base::Result<bool> commit(lake::Transaction change);
   base::Result<std::vector<RunRow>> read(const std::string& sql);

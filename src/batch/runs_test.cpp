@@ -52,22 +52,66 @@ TEST(RunsTable, AnExpiredClaimIsTakenOverAndItsRunRecorded) {
   JobsBench bench(shop(kDaily));
   auto first = runs_of(bench);
   auto second = runs_of(bench);
-  auto lost = std::get<Claim>(first->claim(wanted("a", bench), nothing).value());
+  std::vector<Claim> lost{std::get<Claim>(first->claim(wanted("a", bench), nothing).value())};
   bench.clock.advance(4min);
-  ASSERT_TRUE(first->is_due_for_renewal(lost));
-  ASSERT_TRUE(first->renew(lost).value());
+  ASSERT_TRUE(first->is_due_for_renewal(lost[0]));
+  first->renew(lost).value();
+  ASSERT_EQ(lost.size(), 1U);
   bench.clock.advance(4min);
   EXPECT_TRUE(std::holds_alternative<Held>(second->claim(wanted("b", bench), nothing).value()));
   bench.clock.advance(2min);
-  const auto taken = std::get<Claim>(second->claim(wanted("b", bench), nothing).value());
-  EXPECT_FALSE(first->still_holds(lost).value());
-  EXPECT_FALSE(first->renew(lost).value());
-  EXPECT_FALSE(first->finish(lost, {.run_id = "a"}).has_value());
-  EXPECT_TRUE(second->still_holds(taken).value());
+  std::vector<Claim> taken{std::get<Claim>(second->claim(wanted("b", bench), nothing).value())};
+  EXPECT_FALSE(first->finish(lost[0], {.run_id = "a"}).has_value());
+  auto renewed = lost;
+  first->renew(renewed).value();
+  EXPECT_TRUE(renewed.empty());
+  first->keep_held(lost).value();
+  EXPECT_TRUE(lost.empty());
+  second->keep_held(taken).value();
+  EXPECT_EQ(taken.size(), 1U);
   const auto rows = second->runs({}).value();
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows[0].run_id, "a");
   EXPECT_EQ(rows[0].error, "the process ended during the run");
+}
+
+TEST(RunsTable, TakesAndGivesBackManyClaimsInOneCommitEach) {
+  JobsBench bench(shop(kDaily));
+  auto first = runs_of(bench);
+  auto second = runs_of(bench);
+  const auto of_day = [&](const std::string& run_id, const std::string& day) {
+    auto claim = wanted(run_id, bench);
+    claim.partition = day;
+    return claim;
+  };
+  ASSERT_TRUE(second->claim(of_day("x", "2026-11-18"), nothing).has_value());
+  const auto version = first->table().refresh().value()->version.value();
+  const auto claimed = first
+                           ->claim({of_day("a", "2026-11-17"), of_day("b", "2026-11-18"),
+                                    of_day("c", "2026-11-19"), of_day("d", "2026-11-20")},
+                                   nothing)
+                           .value();
+  ASSERT_EQ(claimed.size(), 4U);
+  EXPECT_TRUE(std::holds_alternative<Held>(claimed[1]));
+  std::vector<Claim> claims;
+  for (const auto i : {0, 2, 3}) claims.push_back(std::get<Claim>(claimed[i]));
+  EXPECT_EQ(first->table().snapshot()->version.value(), version + 1);
+  // One expires and is taken: the others are renewed and given back without it.
+  bench.clock.advance(6min);
+  const auto taken = std::get<Claim>(second->claim(of_day("y", "2026-11-19"), nothing).value());
+  first->renew(claims).value();
+  ASSERT_EQ(claims.size(), 2U);
+  EXPECT_EQ(claims[1].run_id, "d");
+  const auto row = [](const Claim& claim) {
+    return RunRow{.run_id = claim.run_id, .job = claim.job, .partition = claim.partition};
+  };
+  const auto lost = std::get<Claim>(claimed[2]);
+  EXPECT_EQ(
+      first->finish({{claims[0], row(claims[0])}, {lost, row(lost)}, {claims[1], {}}}).value(), 2U);
+  EXPECT_EQ(first->runs({}).value().size(), 2U);  // c was ended by who took it, d ran nothing
+  EXPECT_FALSE(first->is_running("daily", "2026-11-17"));
+  EXPECT_FALSE(first->is_running("daily", "2026-11-20"));
+  second->finish(taken, row(taken)).value();
 }
 
 TEST(RunsTable, ClaimsStayInOrderWhenTheClockGoesBack) {

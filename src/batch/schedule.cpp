@@ -60,22 +60,27 @@ Result<bool> Jobs::run_due_partitions(Job& job) {
   const auto firing = job.due->firing;
   const auto partitions = TRY(job.freshness->partitions(firing));
   std::set<Partition> waiting;
+  std::vector<Partition> wanted;
   for (const auto& partition : partitions) {
     const bool is_over = partition.end <= firing;
     if (!is_over || job.due->done.contains(partition)) continue;
     if (!TRY(job.freshness->is_stale(partition))) continue;
-    if (waits_for_other(job, partition) || is_filling(job, partition)) {
+    const bool waits = waits_for_other(job, partition) || is_filling(job, partition);
+    if (waits) {
       waiting.insert(partition);
-      continue;
+    } else {
+      wanted.push_back(partition);
     }
-    const auto row = TRY(run_one(job, partition, Trigger::Schedule));
-    if (stopping_.stop_requested()) return false;  // the next start goes on from here
-    if (row.status == RunStatus::Skipped) {
-      waiting.insert(partition);
+  }
+  const auto rows = TRY(run_all(job, wanted, Trigger::Schedule, Only::Stale));
+  if (stopping_.stop_requested()) return false;  // the next start goes on from here
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].status == RunStatus::Skipped) {
+      waiting.insert(wanted[i]);
       continue;
     }
     std::lock_guard lock(job.mutex);
-    job.due->done.insert(partition);
+    job.due->done.insert(wanted[i]);
   }
   const bool is_done = waiting.empty() && !waits_for_others(job);
   std::lock_guard lock(job.mutex);

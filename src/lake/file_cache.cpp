@@ -69,24 +69,32 @@ FileCache::Name FileCache::name_of(const os::Path& path) const {
 }
 
 std::string FileCache::scan_sql(const os::Path& root, const Snapshot& snapshot, Pins& pins) {
-  const auto added = added_columns(*snapshot.metadata);
-  std::vector<ScanFile> files;
+  std::vector<std::shared_ptr<const AddFile>> files;
+  for (const auto& [path, file] : snapshot.files) files.push_back(file);
+  return scan_sql(root, *snapshot.metadata, files, pins);
+}
+
+std::string FileCache::scan_sql(const os::Path& root, const Metadata& metadata,
+                                const std::vector<std::shared_ptr<const AddFile>>& files,
+                                Pins& pins) {
+  const auto added = added_columns(metadata);
+  std::vector<ScanFile> scanned;
   std::vector<std::pair<os::Path, std::uint64_t>> missing;
   std::uint64_t bytes = 0;
   std::size_t hits = 0;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [encoded, file] : snapshot.files) {
-      auto path = root / uri_decoded(encoded);
+    for (const auto& file : files) {
+      auto path = root / uri_decoded(file->path);
       const auto size = static_cast<std::uint64_t>(file->size);
       bytes += size;
       if (auto copy = find(name_of(path), size)) {
-        files.push_back(scan_file(copy->path, *file, added));
+        scanned.push_back(scan_file(copy->path, *file, added));
         pins.push_back(std::move(copy));
         ++hits;
       } else {
         missing.emplace_back(path, size);
-        files.push_back(scan_file(std::move(path), *file, added));
+        scanned.push_back(scan_file(std::move(path), *file, added));
       }
     }
     // A table that does not fit would only push out what others use.
@@ -95,7 +103,7 @@ std::string FileCache::scan_sql(const os::Path& root, const Snapshot& snapshot, 
     }
   }
   events::read_by_cache(telemetry_, hits, missing.size());
-  return lake::scan_sql(files, *snapshot.metadata);
+  return lake::scan_sql(scanned, metadata);
 }
 
 std::shared_ptr<const FileCache::Copy> FileCache::find(const Name& name, std::uint64_t bytes) {

@@ -46,8 +46,11 @@ class FileCache {
                                                        base::Telemetry telemetry);
   ~FileCache();
 
-  /// `scan_sql` of a snapshot, from copies where there are any; they stay while `pins` lives.
+  /// `scan_sql` of a snapshot, or of some of its files, from copies where there are any; they stay
+  /// while `pins` lives.
   std::string scan_sql(const os::Path& root, const Snapshot& snapshot, Pins& pins);
+  std::string scan_sql(const os::Path& root, const Metadata& metadata,
+                       const std::vector<std::shared_ptr<const AddFile>>& files, Pins& pins);
 
   /// Takes over a file of this machine as the copy of `path`. False: it was left where it is.
   bool keep(const os::Path& draft, const os::Path& path, std::uint64_t bytes);
