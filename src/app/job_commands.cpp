@@ -37,7 +37,7 @@ Cell last_run_of(const Json& job) {
 std::string stale_of(const Json& job) {
   constexpr std::size_t kShown = 3;
   std::string out;
-  for (const auto* state : {"running", "failed", "due", "stale", "filling"}) {
+  for (const auto* state : {"running", "failed", "blocked", "due", "stale", "filling"}) {
     const auto names = partitions_in(job, state, kShown);
     if (!names.empty()) out += fmt::format("{}{}: {}", out.empty() ? "" : "; ", state, names);
   }

@@ -71,6 +71,7 @@ Result<void> Jobs::open_tables() {
   }));
   parts_.board.publish();
   for (const auto& job : jobs_) {
+    TRY(recall_failed(*job));
     if (const auto ended = TRY(runs_->last_success(job->name()))) {
       events::last_success(parts_.tools.telemetry, job->name(), *ended);
     }
@@ -127,7 +128,7 @@ void Jobs::start() {
     std::condition_variable_any changed;
     std::unique_lock lock(mutex);
     while (!stop.stop_requested()) {
-      run_due();
+      begin_due();
       changed.wait_for(lock, stop, parts_.options.poll, [] { return false; });
     }
   });
@@ -137,30 +138,35 @@ void Jobs::stop() {
   stopping_.request_stop();
   thread_.request_stop();
   // The SQL may begin just after an interrupt, so it takes more than one.
-  while (is_running_) {
+  while (running_ > 0) {
     runner_->interrupt();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   if (thread_.joinable()) thread_.join();
+  for (const auto& job : jobs_) {
+    if (job->thread.joinable()) job->thread.join();
+  }
   if (loads_) loads_->stop();
 }
 
 // Runs partitions, oldest first and several at once.
 Result<std::vector<RunRow>> Jobs::run_all(Job& job, std::vector<Partition> partitions,
                                           Trigger trigger, Only only) {
-  std::lock_guard one_at_a_time(run_mutex_);
+  std::lock_guard one_at_a_time(job.run_mutex);
   const RunnableJob runnable = job.runnable();
   RunRequest request{runnable, std::move(partitions), trigger, {}};
   if (only == Only::Stale) {
     request.is_wanted = [&](const Partition& one) { return job.freshness->is_stale(one); };
   }
-  is_running_ = true;
+  ++running_;
   auto rows = stopping_.stop_requested() ? Result<std::vector<RunRow>>(std::vector<RunRow>())
                                          : runner_->run(request, stopping_.get_token());
-  is_running_ = false;
-  if (rows && rows->size() < request.partitions.size()) {
+  --running_;
+  if (!rows) return rows;
+  if (rows->size() < request.partitions.size()) {
     return Error{Code::Cancelled, "the program is stopping"};
   }
+  note_failed(job, request.partitions, *rows);
   return rows;
 }
 

@@ -46,6 +46,7 @@ enum class PartitionState : std::uint8_t {
   Due,      ///< its time has come
   Filling,  ///< stale, but rows of it may still be on their way
   Failed,   ///< stale, and its last run failed
+  Blocked,  ///< stale, and a run that it depends on failed
   Running,
 };
 std::string_view name_of(PartitionState state);
@@ -68,8 +69,8 @@ struct JobStatus {
   std::vector<PartitionStatus> partitions;  ///< oldest first
 };
 
-/// The batch half: all jobs of a pipeline, their schedule and their runs, one at a time.
-/// It owns the thread of the schedule.
+/// The batch half: all jobs of a pipeline, their schedule and their runs; of one job those of one
+/// call at a time. It owns the thread of the schedule, and one for each job that it finds due.
 /// Threads: safe from any.
 class Jobs {
  public:
@@ -87,7 +88,8 @@ class Jobs {
   /// was. Nothing runs after it.
   void stop();
 
-  /// Runs what is due now: the thread of the schedule does this at each look at the clock.
+  /// Runs what is due now, job by job. The thread of the schedule does the same at each look at the
+  /// clock, but each job in a thread of its own.
   void run_due();
 
   /// Commits the hot rows and runs one partition, fresh or not, or each stale one, oldest first.
@@ -127,12 +129,19 @@ class Jobs {
                                             Trigger trigger, Only only);
   base::Result<std::vector<Partition>> stale_of(Job& job, const std::vector<Partition>& partitions);
 
-  base::Result<void> run_due(Job& job);
-  base::Result<bool> run_due_partitions(Job& job);
+  void note_firings();
+  void begin_due();
+  void look_at(Job& job);
+  base::Result<void> run_due(Job& job, base::Time firing);
+  base::Result<bool> run_due_partitions(Job& job, base::Time firing);
   std::optional<base::Time> last_firing(Job& job) const;
+  void note_failed(Job& job, const std::vector<Partition>& partitions,
+                   const std::vector<RunRow>& rows) const;
+  base::Result<void> recall_failed(Job& job) const;
   bool is_filling(const Job& job, const Partition& partition) const;
   bool waits_for_other(const Job& job, const Partition& partition) const;
   bool waits_for_others(const Job& job) const;
+  bool is_blocked(const Job& job, const std::optional<Partition>& partition) const;
   bool is_due(const Job& job) const;
   const Job* find_job(const std::string& name) const;
 
@@ -148,9 +157,8 @@ class Jobs {
   std::vector<std::unique_ptr<Job>> jobs_;  // each after those that it reads
   std::unique_ptr<Loads> loads_;
   std::stop_source stopping_;
-  std::atomic<bool> is_running_ = false;
-  std::mutex run_mutex_;       // one run at a time
-  std::mutex schedule_mutex_;  // one look at what is due at a time
+  std::atomic<int> running_ = 0;  // calls of the runner
+  std::mutex schedule_mutex_;     // one look at the clock at a time
   std::jthread thread_;
 };
 

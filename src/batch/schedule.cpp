@@ -10,24 +10,46 @@ using base::Result;
 using config::Each;
 
 void Jobs::run_due() {
-  std::lock_guard one_at_a_time(schedule_mutex_);
+  const std::lock_guard one_at_a_time(schedule_mutex_);
+  note_firings();
+  for (auto& job : jobs_) look_at(*job);
+}
+
+// One that takes long, or waits for its next attempt, holds up no other job.
+void Jobs::begin_due() {
+  const std::lock_guard one_at_a_time(schedule_mutex_);
+  note_firings();
   for (auto& job : jobs_) {
-    if (stopping_.stop_requested()) return;
-    if (!job->plan.job.at) continue;
-    auto done = run_due(*job);
-    if (!done && done.error().code != base::Code::Cancelled) {
-      events::schedule_failed(parts_.tools.telemetry, job->name(), done.error().text());
-    }
+    if (job->is_looked_at || !is_due(*job)) continue;
+    job->is_looked_at = true;
+    job->thread = std::jthread([this, raw = job.get()] {
+      look_at(*raw);
+      raw->is_looked_at = false;
+    });
   }
 }
 
-// The last firing that is not dealt with yet. Those before it need no run of their own: what they
+// Of all jobs before any is looked at: who reads another's table sees that it comes first.
+void Jobs::note_firings() {
+  for (auto& job : jobs_) {
+    if (!job->plan.job.at) continue;
+    const auto firing = last_firing(*job);
+    const std::lock_guard lock(job->mutex);
+    if (firing) job->fired = firing;
+  }
+}
+
+// The last firing that is not noted yet. Those before it need no run of their own: what they
 // would have run is stale now.
 std::optional<base::Time> Jobs::last_firing(Job& job) const {
   const auto& cron = *job.plan.job.at;
   const auto now = parts_.tools.clock.now();
   auto after = runs_->scheduled_until(job.name()).value_or(now);
-  if (job.due) after = std::max(after, job.due->firing);
+  {
+    const std::lock_guard lock(job.mutex);
+    if (job.due) after = std::max(after, job.due->firing);
+    if (job.fired) after = std::max(after, *job.fired);
+  }
   if (!job.next_firing || job.next_firing->first != after) {
     job.next_firing = {after, cron.next_after(after, zone_)};
   }
@@ -39,14 +61,23 @@ std::optional<base::Time> Jobs::last_firing(Job& job) const {
   return last;
 }
 
-Result<void> Jobs::run_due(Job& job) {
-  if (const auto firing = last_firing(job)) {
-    std::lock_guard lock(job.mutex);
-    job.due = Due{*firing, {}, {}};
+void Jobs::look_at(Job& job) {
+  const std::lock_guard one_at_a_time(job.schedule_mutex);
+  std::optional<base::Time> firing;
+  {
+    const std::lock_guard lock(job.mutex);
+    if (job.due) firing = job.due->firing;
+    if (job.fired) firing = job.fired;
   }
-  if (!job.due) return {};
-  if (!TRY(run_due_partitions(job))) return {};
-  TRY(runs_->set_scheduled_until(job.name(), job.due->firing));
+  if (!firing || stopping_.stop_requested()) return;
+  auto done = run_due(job, *firing);
+  if (done || done.error().code == base::Code::Cancelled) return;
+  events::schedule_failed(parts_.tools.telemetry, job.name(), done.error().text());
+}
+
+Result<void> Jobs::run_due(Job& job, base::Time firing) {
+  if (!TRY(run_due_partitions(job, firing))) return {};
+  TRY(runs_->set_scheduled_until(job.name(), firing));
   TRY(job.freshness->renew_marks());
   {
     std::lock_guard lock(job.mutex);
@@ -56,15 +87,16 @@ Result<void> Jobs::run_due(Job& job) {
 }
 
 // True if nothing is waited for any more. Each partition runs once for a firing.
-Result<bool> Jobs::run_due_partitions(Job& job) {
-  const auto firing = job.due->firing;
-  const auto partitions = TRY(job.freshness->partitions(firing));
+Result<bool> Jobs::run_due_partitions(Job& job, base::Time firing) {
+  Due due{firing, {}, {}};
+  if (job.due && job.due->firing == firing) due.done = job.due->done;
   std::set<Partition> waiting;
   std::vector<Partition> wanted;
-  for (const auto& partition : partitions) {
+  for (const auto& partition : TRY(job.freshness->partitions(firing))) {
     const bool is_over = partition.end <= firing;
-    if (!is_over || job.due->done.contains(partition)) continue;
+    if (!is_over || due.done.contains(partition)) continue;
     if (!TRY(job.freshness->is_stale(partition))) continue;
+    due.waiting.insert(partition);
     const bool waits = waits_for_other(job, partition) || is_filling(job, partition);
     if (waits) {
       waiting.insert(partition);
@@ -72,19 +104,21 @@ Result<bool> Jobs::run_due_partitions(Job& job) {
       wanted.push_back(partition);
     }
   }
-  const auto rows = TRY(run_all(job, wanted, Trigger::Schedule, Only::Stale));
+  {
+    const std::lock_guard lock(job.mutex);
+    job.due = due;
+    if (job.fired == firing) job.fired.reset();
+  }
+  std::vector<RunRow> rows;
+  if (!wanted.empty()) rows = TRY(run_all(job, wanted, Trigger::Schedule, Only::Stale));
   if (stopping_.stop_requested()) return false;  // the next start goes on from here
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].status == RunStatus::Skipped) {
-      waiting.insert(wanted[i]);
-      continue;
-    }
-    std::lock_guard lock(job.mutex);
-    job.due->done.insert(wanted[i]);
+    (rows[i].status == RunStatus::Skipped ? waiting : due.done).insert(wanted[i]);
   }
-  const bool is_done = waiting.empty() && !waits_for_others(job);
-  std::lock_guard lock(job.mutex);
-  job.due->waiting = std::move(waiting);
+  due.waiting = std::move(waiting);
+  const bool is_done = due.waiting.empty() && !waits_for_others(job) && !is_blocked(job, {});
+  const std::lock_guard lock(job.mutex);
+  job.due = std::move(due);
   return is_done;
 }
 
@@ -96,15 +130,16 @@ bool Jobs::is_filling(const Job& job, const Partition& partition) const {
   });
 }
 
-// A job that it reads has the same partition still before it, or may yet make it.
+// A job that it reads has the same partition still before it, or may yet make it, or failed at it.
 bool Jobs::waits_for_other(const Job& job, const Partition& partition) const {
+  if (is_blocked(job, partition)) return true;
   return std::ranges::any_of(job.plan.inputs, [&](const JobInput& input) {
     const auto* other = input.is_job ? find_job(input.table) : nullptr;
     if (!other) return false;
     const bool is_same = input.by == JobInput::By::Partition && !input.is_wide;
     if (!is_same || waits_for_others(*other)) return is_due(*other);
     std::lock_guard lock(other->mutex);
-    return other->due && other->due->waiting.contains(partition);
+    return other->fired || (other->due && other->due->waiting.contains(partition));
   });
 }
 
@@ -118,12 +153,54 @@ bool Jobs::waits_for_others(const Job& job) const {
 
 bool Jobs::is_due(const Job& job) const {
   std::lock_guard lock(job.mutex);
-  return job.due.has_value();
+  return job.due || job.fired;
 }
 
 const Jobs::Job* Jobs::find_job(const std::string& name) const {
   const auto job = std::ranges::find_if(jobs_, [&](const auto& j) { return j->name() == name; });
   return job == jobs_.end() ? nullptr : job->get();
+}
+
+// The last run of something that it reads, or that this is made of, failed, and that is still as
+// the run found it. Without a partition: of any.
+bool Jobs::is_blocked(const Job& job, const std::optional<Partition>& partition) const {
+  return std::ranges::any_of(job.plan.inputs, [&](const JobInput& input) {
+    const auto* other = input.is_job ? find_job(input.table) : nullptr;
+    if (!other) return false;
+    std::set<Partition> failed;
+    {
+      const std::lock_guard lock(other->mutex);
+      failed = other->failed;
+    }
+    const bool is_same = input.by == JobInput::By::Partition && !input.is_wide;
+    const auto read = is_same ? partition : std::nullopt;
+    return is_blocked(*other, read) || std::ranges::any_of(failed, [&](const Partition& one) {
+             return (!read || one == *read) && other->freshness->is_stale(one).value_or(true);
+           });
+  });
+}
+
+void Jobs::note_failed(Job& job, const std::vector<Partition>& partitions,
+                       const std::vector<RunRow>& rows) const {
+  const std::lock_guard lock(job.mutex);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].status == RunStatus::Failed) job.failed.insert(partitions[i]);
+    if (rows[i].status == RunStatus::Succeeded) job.failed.erase(partitions[i]);
+  }
+}
+
+// What `note_failed` knew before this process.
+Result<void> Jobs::recall_failed(Job& job) const {
+  const auto each = job.plan.job.each;
+  for (const auto& row : TRY(runs_->last_runs(job.name()))) {
+    if (row.status != RunStatus::Failed) continue;
+    // A partition that cannot be read was one of another `each`.
+    const auto partition = each == Each::None ? Result<Partition>(Partition{})
+                                              : parse_partition(each, row.partition, zone_);
+    const std::lock_guard lock(job.mutex);
+    if (partition) job.failed.insert(*partition);
+  }
+  return {};
 }
 
 }  // namespace millrace::batch

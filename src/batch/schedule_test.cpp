@@ -193,6 +193,80 @@ TEST(Schedule, ItsThreadRunsWhatBecomesDue) {
   EXPECT_EQ(jobs->runs().value().at(0).status, RunStatus::Succeeded);
 }
 
+TEST(Schedule, AFailedRunBlocksOnlyWhatDependsOnIt) {
+  // A day is right when it has two orders.
+  JobsBench bench(daily_at("0 1 * * *", R"(    reconcile:
+      - [SELECT sum(n) FROM daily WHERE day = $day, SELECT 2]
+  after:
+    at: "0 1 * * *"
+    each: day
+    sql: SELECT sum(n) AS n FROM daily WHERE day = $day
+  last:
+    at: "0 1 * * *"
+    sql: SELECT sum(n) AS n FROM after
+  other:
+    at: "0 1 * * *"
+    each: day
+    sql: SELECT count(*) AS n FROM orders WHERE day = $day
+)"),
+                  "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-19T13:00:00Z");
+  for (int i = 0; i < 2; ++i) bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-21T03:00:00Z");
+  EXPECT_EQ(ran(bench), "2026-11-19 2026-11-20");
+  EXPECT_EQ(ran(bench, "other"), "2026-11-19 2026-11-20");
+  EXPECT_EQ(ran(bench, "after"), "2026-11-20");
+  EXPECT_EQ(bench.rows("SELECT count(*) FROM _runs WHERE job = 'last'"), "0");
+  const auto states = [&] {
+    return bench.states(*jobs, "daily") + "; " + bench.states(*jobs, "after") + "; " +
+           bench.states(*jobs, "last");
+  };
+  const auto* const blocked = "2026-11-19 failed, 2026-11-20 fresh; 2026-11-20 fresh; all blocked";
+  EXPECT_EQ(states(), blocked);
+  // It is so after a restart, and until the day is mended, by whatever run.
+  jobs = nullptr;
+  jobs = bench.open();
+  jobs->run_due();
+  EXPECT_EQ(states(), blocked);
+  bench.order("bob", "1", "2026-11-19T14:00:00Z");
+  ASSERT_EQ(jobs->run("daily", "2026-11-19").value().at(0).status, RunStatus::Succeeded);
+  jobs->run_due();
+  EXPECT_EQ(ran(bench, "after"), "2026-11-20 2026-11-19");
+  EXPECT_EQ(bench.rows("FROM last"), "4");
+}
+
+TEST(Schedule, AJobThatWaitsForItsNextAttemptHoldsUpNoOther) {
+  JobsBench bench(daily_at("0 1 * * *", R"(    retry: {attempts: 2, wait: 1h}
+  after:
+    at: "0 1 * * *"
+    each: day
+    sql: SELECT sum(n) AS n FROM daily WHERE day = $day
+  other:
+    at: "0 1 * * *"
+    each: day
+    sql: SELECT count(*) AS n FROM orders WHERE day = $day
+)"),
+                  "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-19T13:00:00Z");
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  const auto folder = bench.folder.path() / "tables" / "daily" / "day=2026-11-19";
+  os::write_file(bench.real_disk, folder, "no folder").value();  // its file cannot be written
+  jobs->start();
+  bench.clock.set(time_of("2026-11-21T00:00:00Z"));
+  EXPECT_TRUE(comes_true([&] { return ran(bench, "other") == "2026-11-19 2026-11-20"; }));
+  EXPECT_TRUE(comes_true([&] { return ran(bench) == "2026-11-20"; }));
+  EXPECT_TRUE(comes_true([&] { return jobs->run("other", "2026-11-19").has_value(); }));
+  EXPECT_EQ(bench.rows("SELECT count(*) FROM _runs WHERE job = 'after'"), "0");
+  std::filesystem::remove(folder);
+  bench.clock.advance(1h + 1s);
+  EXPECT_TRUE(comes_true([&] { return ran(bench, "after") == "2026-11-19 2026-11-20"; }));
+  jobs->stop();
+  EXPECT_EQ(bench.rows("SELECT attempt FROM _runs WHERE job = 'daily' ORDER BY \"partition\""),
+            "2, 1");
+}
+
 TEST(Schedule, StoppingEndsARunUnderWay) {
   JobsBench bench(shop(R"(
 jobs:

@@ -21,6 +21,8 @@ std::string_view name_of(PartitionState state) {
       return "filling";
     case PartitionState::Failed:
       return "failed";
+    case PartitionState::Blocked:
+      return "blocked";
     case PartitionState::Running:
       return "running";
   }
@@ -34,6 +36,7 @@ Result<PartitionState> Jobs::state_of(Job& job, const Partition& partition, cons
   const auto now = parts_.tools.clock.now();
   const bool is_over = partition.each == Each::None || partition.end <= now;
   if (!is_over || is_filling(job, partition)) return PartitionState::Filling;
+  if (is_blocked(job, partition)) return PartitionState::Blocked;
   std::lock_guard lock(job.mutex);
   const bool is_due = job.due && partition.end <= job.due->firing;
   return is_due ? PartitionState::Due : PartitionState::Stale;
