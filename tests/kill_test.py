@@ -5,7 +5,7 @@
 
 With --s3 the tables lie on an S3 server (harness/s3_store.py), and are judged as they are copied from there.
 A producer remembers what was acknowledged and sends nothing twice. A kill falls at a random moment: under load, in a commit (they
-come every 200 ms), or while the process still starts. Prints its seed; the same seed makes the same choices.
+come every 200 ms) or the upkeep of a table, or while the process still starts. Prints its seed; the same seed makes the same choices.
 """
 import argparse
 import http.client
@@ -115,6 +115,16 @@ class Producer(threading.Thread):
                 record.update(shard=part["shard"], offset=part["first"] + index)
 
 
+def maintain(millrace, stop):
+    """Asks for the upkeep of all tables, one after the other, whenever the process answers."""
+    while not stop.is_set():
+        try:
+            millrace.request("POST", "/v1/maintenance/runs", "{}", {"Content-Type": "application/json"})
+        except (OSError, http.client.HTTPException, TypeError):
+            pass
+        time.sleep(0.1)
+
+
 def torment(millrace, cycles, seed, fetch_tables):
     """Starts and kills; ends with a gentle stop after all is committed. Returns the producers."""
     chance = random.Random(f"{seed} kills")
@@ -122,6 +132,8 @@ def torment(millrace, cycles, seed, fetch_tables):
     producers = [Producer(millrace, number, seed, stop) for number in range(PRODUCERS)]
     for producer in producers:
         producer.start()
+    upkeep = threading.Thread(target=maintain, args=(millrace, stop), daemon=True)
+    upkeep.start()
     for cycle in range(cycles):
         if chance.random() < 0.2:
             millrace.port = None
@@ -137,6 +149,7 @@ def torment(millrace, cycles, seed, fetch_tables):
     millrace.start()
     time.sleep(0.5)
     stop.set()
+    upkeep.join()
     for producer in producers:
         producer.join()
         if producer.failure:

@@ -50,6 +50,8 @@ TEST(CommandLine, KnowsEachCommand) {
            {"rejects", "list", "--table", "t", "--limit", "5"},
            {"rejects", "show", "t/s/0000/0/1"},
            {"rejects", "replay", "--reason", "x"},
+           {"table", "maintain"},
+           {"table", "maintain", "t"},
            {"table", "compact", "t", "--target-bytes", "64MiB"},
            {"status", "--data", "d"}}) {
     const auto parsed = parse(arguments);

@@ -153,6 +153,8 @@ Exit list_tables(const TableOptions& options, Screen& screen);
 Exit show_history(const TableOptions& options, Screen& screen);
 Exit compact_table(const TableOptions& options, Screen& screen);
 Exit vacuum_table(const TableOptions& options, Screen& screen);
+/// Without a table: all of them.
+Exit maintain_tables(const TableOptions& options, Screen& screen);
 
 Exit show_status(const DataOptions& options, Screen& screen);
 

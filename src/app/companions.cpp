@@ -224,6 +224,12 @@ void add_tables(CLI::App& app, Command& chosen) {
        }});
   add_companion<TableOptions>(
       group, chosen,
+      {"maintain", "What the schedule does: all upkeep of one table, or of all", maintain_tables,
+       [](CLI::App& command, TableOptions& options) {
+         command.add_option("NAME", options.table, "The table; all if left out")->type_name("");
+       }});
+  add_companion<TableOptions>(
+      group, chosen,
       {"vacuum", "Delete files that no version within the retention needs", vacuum_table,
        [add_table](CLI::App& command, TableOptions& options) {
          add_table(command, options);

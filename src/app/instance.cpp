@@ -7,12 +7,14 @@
 #include <mutex>
 
 #include "app/alert_sinks.hpp"
+#include "app/foreign_source.hpp"
 #include "app/lake_place.hpp"
 #include "app/lookups.hpp"
 #include "app/metrics_exports.hpp"
 #include "app/s3_lake.hpp"
 #include "base/text.hpp"
 #include "batch/jobs.hpp"
+#include "batch/maintenance.hpp"
 #include "flow/alerts.hpp"
 #include "flow/cut_board.hpp"
 #include "flow/query.hpp"
@@ -20,11 +22,7 @@
 #include "log/stream_set.hpp"
 #include "os/process.hpp"
 #include "serve/api.hpp"
-#include "source/files_source.hpp"
-#include "source/kinesis_source.hpp"
 #include "source/log_source.hpp"
-#include "source/resting_source.hpp"
-#include "source/s3_files.hpp"
 
 namespace millrace::app {
 
@@ -77,6 +75,7 @@ struct Instance::Parts {
   std::unique_ptr<S3Lake> s3_lake;          // none: the tables are in the data folder
   std::unique_ptr<sql::Instance> worker_engine;
   std::unique_ptr<sql::Instance> job_engine;
+  std::unique_ptr<sql::Instance> maintenance_engine;
   std::unique_ptr<log::StreamSet> streams;
   std::map<std::string, std::unique_ptr<source::Source>> sources;
   std::unique_ptr<Lookups> lookups;
@@ -86,6 +85,7 @@ struct Instance::Parts {
   std::unique_ptr<flow::Alerts> alerts;
   std::unique_ptr<WorkerState> worker_state;
   std::unique_ptr<batch::Jobs> jobs;
+  std::unique_ptr<batch::Maintenance> maintenance;
   std::unique_ptr<kinesis::Service> kinesis_api;
   std::unique_ptr<serve::Api> api;
   std::optional<S3Readers> s3_readers;
@@ -107,9 +107,7 @@ struct Instance::Parts {
   Result<void> open_engines();
   Result<std::unique_ptr<sql::Instance>> open_engine(int threads, std::uint64_t memory,
                                                      const os::Path& spill);
-  Result<std::unique_ptr<source::Source>> open_files(const config::Source& source);
   Result<void> open_sources();
-  Result<std::unique_ptr<source::Source>> open_kinesis(const config::Source& source);
   Result<void> open_worker();
   Result<void> open_alerts();
   Result<void> open_jobs();
@@ -138,6 +136,9 @@ Result<void> Instance::Parts::open_engines() {
   TRY(connection.run("SELECT now() AT TIME ZONE " + base::sql_string(pipeline.timezone)));
   const auto cores = static_cast<int>(os::core_count());
   job_engine = TRY(open_engine(cores, options.memory.job_engine, scratch / "jobs"));
+  // It may take its time: the stream and whoever asks go first.
+  maintenance_engine =
+      TRY(open_engine(1, options.memory.maintenance_engine, scratch / "maintenance"));
   return {};
 }
 
@@ -157,19 +158,6 @@ Result<std::unique_ptr<sql::Instance>> Instance::Parts::open_engine(int threads,
   return opened;
 }
 
-Result<std::unique_ptr<source::Source>> Instance::Parts::open_files(const config::Source& source) {
-  const auto& place = std::get<config::FilesSource>(source.from).s3;
-  std::unique_ptr<source::FileStore> store;
-  if (place) {
-    auto* session = TRY(place->is_anonymous ? world.aws.unsigned_session() : world.aws.session());
-    store = TRY(source::open_s3_files(source, session->client(), world.clock));
-  } else {
-    store = TRY(source::open_local_files(source, world.disk));
-  }
-  return source::open_files_source(source, std::move(store), options.data / "files" / source.name,
-                                   {world.disk, world.clock, world.random, world.telemetry()});
-}
-
 Result<void> Instance::Parts::open_sources() {
   streams = TRY(log::StreamSet::open({.folder = options.data / "log",
                                       .made = {.retention_time = std::chrono::hours(24),
@@ -179,10 +167,8 @@ Result<void> Instance::Parts::open_sources() {
     if (std::holds_alternative<config::LogSource>(source.from)) {
       const auto stream = TRY(streams->add(options_of(source, options)));
       sources[source.name] = source::make_log_source(*stream);
-    } else if (std::holds_alternative<config::KinesisSource>(source.from)) {
-      sources[source.name] = TRY(open_kinesis(source));
     } else {
-      sources[source.name] = TRY(open_files(source));
+      sources[source.name] = TRY(open_foreign_source(source, options, world));
     }
   }
   TRY(streams->add_made());
@@ -191,21 +177,6 @@ Result<void> Instance::Parts::open_sources() {
   if (!lookups->errors().empty()) return lookups->errors().front();
   lookups->start_refreshing();
   return {};
-}
-
-Result<std::unique_ptr<source::Source>> Instance::Parts::open_kinesis(
-    const config::Source& source) {
-  const auto state_folder = options.data / "kinesis" / source.name;
-  if (!options.reads_streams) {
-    if (auto resting = TRY(source::open_resting_source(world.disk, state_folder))) return resting;
-  }
-  auto* session = TRY(world.aws.session().context(fmt::format("source '{}'", source.name)));
-  return source::open_kinesis_source(
-      source,
-      {.state_folder = state_folder,
-       .buffer_bytes_max = options.memory.log_queue,
-       .accepts_lost_records = options.accepts_lost_records},
-      {session->client(), world.disk, world.clock, world.random, world.telemetry()});
 }
 
 Result<void> Instance::Parts::open_worker() {
@@ -259,6 +230,12 @@ Result<void> Instance::Parts::open_jobs() {
       .options = {.threads = options.job_threads},
       .aws = [this]() -> Result<aws::Client*> { return &TRY(world.aws.session())->client(); }};
   jobs = TRY(batch::Jobs::open(parts));
+  batch::MaintenanceParts upkeep{.pipeline = pipeline,
+                                 .tools = lake_tools(*maintenance_engine),
+                                 .board = board,
+                                 .runs = jobs->runs_table()};
+  for (const auto& [name, source] : sources) upkeep.incarnations[name] = source->incarnation();
+  maintenance = TRY(batch::Maintenance::open(upkeep));
   return {};
 }
 
@@ -286,6 +263,7 @@ Result<void> Instance::Parts::open_api() {
       .table_status = [this] { return worker->status(); },
       .replay = [this](const auto& request) { return worker->replay(request); },
       .jobs = *jobs,
+      .maintenance = *maintenance,
       .alert_status = [this] { return alerts->status(); },
       .retry_alerts = [this](const auto& chosen) { return alerts->retry(chosen); },
       .lookups = [this] { return lookup_status(); },
@@ -309,6 +287,7 @@ Result<void> Instance::Parts::keep_reading_s3() {
                      std::vector<S3Readers::Reader>{
                          [this](const auto& now) { return worker_engine->read_s3(now); },
                          [this](const auto& now) { return job_engine->read_s3(now); },
+                         [this](const auto& now) { return maintenance_engine->read_s3(now); },
                          [this](const auto& now) { return queries->read_s3(now); }});
   return {};
 }
@@ -363,6 +342,7 @@ void Instance::start(std::function<void(const base::Error&)> on_fatal) {
 void Instance::start_schedule() {
   parts_->alerts->start(parts_->on_fatal);
   parts_->jobs->start();
+  parts_->maintenance->start();
 }
 
 Result<void> Instance::start_export() {
@@ -388,6 +368,7 @@ void Instance::end_subscriptions() {
 }
 
 Result<void> Instance::stop() {
+  parts_->maintenance->stop();
   parts_->jobs->stop();
   const auto stopped = parts_->worker->stop(flow::Worker::Commit::Yes);
   const auto told = parts_->alerts->stop();

@@ -5,6 +5,7 @@
 #include "app/api_json.hpp"
 #include "app/commands.hpp"
 #include "app/companion.hpp"
+#include "app/run_lines.hpp"
 #include "http/url.hpp"
 
 namespace millrace::app {
@@ -55,59 +56,15 @@ Cell warehouse_of(const Json& job) {
   return out;
 }
 
-std::string status_text(const Json& run, const Paint& paint) {
-  const auto status = cell(run, "status").value_or("?");
-  const auto colour = status == "succeeded" ? Colour::Green
-                      : status == "failed"  ? Colour::Red
-                                            : Colour::Yellow;
-  return paint(colour, status);
-}
-
-// `, 801 rows, 28 ms`
-std::string amounts_of(const Json& run) {
-  const auto rows = count_cell(run, "rows");
-  const auto time = ms_cell(run, "duration_ms");
-  return (rows ? ", " + *rows + " rows" : "") + (time ? ", " + *time : "");
-}
-
-// One line a run; a failure's reason below it.
-Exit print_runs(const Json& answer, std::string_view none, Screen& screen) {
-  Exit exit = Exit::Fine;
-  const auto& runs = items_of(answer, "runs");
-  for (const auto& run : runs) {
-    const auto partition = cell(run, "partition");
-    const auto status = cell(run, "status").value_or("?");
-    const bool has_run = status == "succeeded" || status == "failed";
-    screen.line(fmt::format("{}{} {}{}", cell(run, "job").value_or("?"),
-                            partition ? " " + *partition : "", status_text(run, screen.paint()),
-                            has_run ? amounts_of(run) : ""));
-    const auto error = cell(run, "error");
-    if (error) screen.line("  " + *error);
-    if (status == "failed") exit = Exit::Failed;
-  }
-  if (runs.empty()) screen.line(none);
-  return exit;
-}
-
 Exit ask_for_runs(const JobOptions& options, std::string_view what, const Json& body,
                   Screen& screen) {
-  return with_companion(options.data, screen, [&](Companion& companion) -> Result<Exit> {
-    const auto path = fmt::format("/v1/jobs/{}/{}", http::percent_encode(options.job), what);
-    const auto answer = TRY(companion.send(post(path, body.dump())));
-    const auto document = TRY(parse_answer(answer));
-    if (options.data.output == Output::Table) {
-      const bool is_load = what == "loads";
-      return print_runs(document,
-                        is_load ? "nothing to do: the warehouse has every partition"
-                                : "nothing to do: every partition is fresh",
-                        screen);
-    }
-    screen.print(answer);
-    for (const auto& run : items_of(document, "runs")) {
-      if (cell(run, "status").value_or("") == "failed") return Exit::Failed;
-    }
-    return Exit::Fine;
-  });
+  const bool is_load = what == "loads";
+  return show_runs(
+      options.data,
+      post(fmt::format("/v1/jobs/{}/{}", http::percent_encode(options.job), what), body.dump()),
+      is_load ? "nothing to do: the warehouse has every partition"
+              : "nothing to do: every partition is fresh",
+      screen);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ struct MemoryPlan {
   std::uint64_t worker_engine = 0;  ///< the tables' SQL, and the files that they are written to
   std::uint64_t query_engine = 0;
   std::uint64_t job_engine = 0;
+  std::uint64_t maintenance_engine = 0;
   std::uint64_t hot_rows = 0;   ///< of all tables
   std::uint64_t dedupe = 0;     ///< of one table; then it spills
   std::uint64_t log_queue = 0;  ///< of one stream
@@ -27,6 +28,7 @@ constexpr MemoryPlan memory_plan(std::uint64_t bytes) {
   return {.worker_engine = bytes / 4,
           .query_engine = bytes / 4,
           .job_engine = bytes / 4,
+          .maintenance_engine = bytes / 8,
           .hot_rows = bytes / 4,
           .dedupe = bytes / 8,
           .log_queue = bytes / 16,

@@ -5,6 +5,7 @@
 #include "app/api_json.hpp"
 #include "app/commands.hpp"
 #include "app/companion.hpp"
+#include "app/run_lines.hpp"
 #include "base/text.hpp"
 #include "http/url.hpp"
 
@@ -105,6 +106,13 @@ Exit compact_table(const TableOptions& options, Screen& screen) {
                                              count_cell(answer, "files_after").value_or("0"),
                                              bytes_cell(answer, "bytes").value_or("nothing")));
              });
+}
+
+Exit maintain_tables(const TableOptions& options, Screen& screen) {
+  Json body = Json::object();
+  if (!options.table.empty()) body["table"] = options.table;
+  return show_runs(options.data, post("/v1/maintenance/runs", body.dump()), "there are no tables",
+                   screen);
 }
 
 Exit vacuum_table(const TableOptions& options, Screen& screen) {

@@ -139,6 +139,32 @@ void loads_waiting(base::Telemetry telemetry, const std::string& load, std::size
       .set(static_cast<double>(count));
 }
 
+void maintained(base::Telemetry telemetry, const std::string& table, const RunRow& row,
+                const Maintained& done) {
+  const bool is_good = row.status == RunStatus::Succeeded;
+  const std::chrono::duration<double> took = row.duration;
+  telemetry.metrics
+      .counter("millrace_maintenance_runs_total", "Maintenance runs of a table that ended.",
+               {{"table", table}, {"status", std::string(name_of(row.status))}})
+      .add();
+  telemetry.metrics
+      .counter("millrace_rows_removed_total", "Rows that were removed because they were old.",
+               {{"table", table}})
+      .add(static_cast<double>(done.rows_removed));
+  telemetry.log.write(is_good ? Level::Info : Level::Error,
+                      is_good ? "table.maintained" : "table.maintenance_failed",
+                      {{"table", table},
+                       {"rows_removed", done.rows_removed},
+                       {"files_removed", done.files_removed},
+                       {"files_needed", done.files_needed},
+                       {"files_before", done.files_before},
+                       {"files_after", done.files_after},
+                       {"files_deleted", done.files_deleted},
+                       {"bytes_deleted", done.bytes_deleted},
+                       {"seconds", took.count()},
+                       {"error", row.error}});
+}
+
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error) {
   telemetry.metrics
       .counter("millrace_job_schedule_errors_total",

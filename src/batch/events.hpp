@@ -4,6 +4,7 @@
 
 #include "base/telemetry.hpp"
 #include "batch/checks_table.hpp"
+#include "batch/maintained.hpp"
 #include "batch/run_row.hpp"
 
 namespace millrace::batch::events {
@@ -28,6 +29,9 @@ void load_waits(base::Telemetry telemetry, const std::string& load, const std::s
 /// It was not known whether a load was done; the warehouse's ledger told.
 void load_settled(base::Telemetry telemetry, const std::string& table, bool is_done);
 void loads_waiting(base::Telemetry telemetry, const std::string& load, std::size_t count);
+/// `row.job` is `maintenance@table`.
+void maintained(base::Telemetry telemetry, const std::string& table, const RunRow& row,
+                const Maintained& done);
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error);
 void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count);
 

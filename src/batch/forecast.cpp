@@ -76,6 +76,7 @@ class Forecaster {
     const auto ran = freshness.marks().partitions(*output.snapshot());
     Stand stand;
     for (const auto& partition : TRY(freshness.partitions(parts_.tools.clock.now()))) {
+      if (freshness.is_final(partition)) continue;
       const bool has_run = std::ranges::find(ran, partition) != ran.end();
       const bool is_other = !freshness.marks().has_same_sql(*output.snapshot(), partition);
       if (has_run && (is_other || reads_anew(plan, partition))) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lake/retention.hpp"
+
 namespace millrace::batch {
 namespace {
 
@@ -33,11 +35,17 @@ Result<std::vector<Partition>> Freshness::partitions(base::Time now) {
   std::lock_guard lock(mutex_);
   TRY(advance());
   const auto run = marks_.partitions(*output_.snapshot());
-  std::set<Partition> all(run.begin(), run.end());
+  std::set<Partition> all;
   bool is_told = false;
   for (std::size_t i = 0; i < changes_.size(); ++i) {
     is_told = is_told || plan_.inputs[i].by != JobInput::By::Nothing;
     all.insert(changes_[i].partitions().begin(), changes_[i].partitions().end());
+  }
+  // What never ran, and cannot be computed whole any more, is not there.
+  std::erase_if(all, [&](const Partition& partition) { return is_final(partition); });
+  const auto own_kept_from = lake::kept_from(*output_.snapshot());
+  for (const auto& partition : run) {
+    if (!own_kept_from || partition.start >= *own_kept_from) all.insert(partition);
   }
   if (!is_told) {
     const auto now_in = partition_at(plan_.job.each, now, zone_);
@@ -55,7 +63,31 @@ Result<bool> Freshness::is_stale(const Partition& partition) {
   return is_stale(*output_.snapshot(), partition);
 }
 
+bool Freshness::is_final(const Partition& partition) const {
+  std::map<std::string, std::shared_ptr<const lake::Snapshot>> inputs;
+  for (std::size_t i = 0; i < changes_.size(); ++i) {
+    inputs.emplace(plan_.inputs[i].table, changes_[i].table().snapshot());
+  }
+  const auto from = computable_from(plan_, inputs, *output_.snapshot());
+  return from && partition.start < *from;
+}
+
+std::optional<base::Time> computable_from(
+    const JobPlan& plan, const std::map<std::string, std::shared_ptr<const lake::Snapshot>>& inputs,
+    const lake::Snapshot& output) {
+  if (plan.job.each == Each::None) return std::nullopt;
+  auto from = lake::kept_from(output);
+  for (const auto& input : plan.inputs) {
+    const auto found = inputs.find(input.table);
+    // Where nothing tells which rows a partition reads, nothing tells whether they are there.
+    if (input.by == JobInput::By::Nothing || found == inputs.end()) continue;
+    from = std::max(from, lake::kept_from(*found->second));
+  }
+  return from;
+}
+
 Result<bool> Freshness::is_stale(const lake::Snapshot& output, const Partition& partition) {
+  if (is_final(partition)) return false;
   if (!marks_.has_same_sql(output, partition)) return true;
   for (std::size_t i = 0; i < changes_.size(); ++i) {
     const auto snapshot = changes_[i].table().snapshot();

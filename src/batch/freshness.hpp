@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +12,12 @@
 #include "batch/table_changes.hpp"
 
 namespace millrace::batch {
+
+/// The moment from which on partitions can be computed, out of these versions: rows before it may
+/// have been removed because they are old, in an input or in the job's own table. None: all can.
+std::optional<base::Time> computable_from(
+    const JobPlan& plan, const std::map<std::string, std::shared_ptr<const lake::Snapshot>>& inputs,
+    const lake::Snapshot& output);
 
 /// Which partitions of a job there are, and which are stale: never run, run with other SQL, or of
 /// inputs that have changed since.
@@ -29,7 +37,11 @@ class Freshness {
   /// The partitions that the job has or should have, oldest first. Where no input tells which days
   /// there are, all from the first one that was run to the last one that ended before `now`.
   base::Result<std::vector<Partition>> partitions(base::Time now);
+  /// A final partition is not.
   base::Result<bool> is_stale(const Partition& partition);
+  /// True if rows that it is computed from may have been removed because they are old, or its own
+  /// were: it stays as it is, since it would lack them if it was computed now.
+  bool is_final(const Partition& partition) const;
 
   /// Writes down that fresh partitions are fresh, where that was last said so many versions of an
   /// input ago that its log might be cleaned of them.

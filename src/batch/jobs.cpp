@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "batch/events.hpp"
 #include "batch/job.hpp"
+#include "batch/maintenance.hpp"
 #include "batch/replacement.hpp"
 #include "os/process.hpp"
 
@@ -184,6 +185,7 @@ Result<std::vector<RunRow>> Jobs::run(std::string_view name,
   Job& job = *TRY(find(name));
   std::vector<RunRow> rows;
   const auto wanted = TRY(partition_of(job, partition));
+  if (wanted && job.freshness->is_final(*wanted)) return why_final(job, *wanted);
   TRY(parts_.stream.take_in());
   if (wanted) {
     rows = TRY(run_all(job, {*wanted}, Trigger::Manual, Only::Any));
@@ -194,6 +196,13 @@ Result<std::vector<RunRow>> Jobs::run(std::string_view name,
   }
   TRY(load_after(job, Trigger::Manual, rows));
   return rows;
+}
+
+Error Jobs::why_final(const Job& job, const Partition& partition) {
+  return {Code::Invalid,
+          fmt::format("{} of '{}' is final: rows that it is computed from are no longer kept "
+                      "(`keep`), and without them its result would be another",
+                      label_of(partition), job.name())};
 }
 
 // The partition that is meant; none: all of them.
@@ -257,7 +266,9 @@ Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_vi
       rows.push_back(std::move(untouched));
     } else {
       untouched.status = RunStatus::Skipped;
-      untouched.error = "it is fresh: nothing that it reads has changed";
+      untouched.error = job.freshness->is_final(partition)
+                            ? why_final(job, partition).message
+                            : "it is fresh: nothing that it reads has changed";
       rows.push_back(std::move(untouched));
     }
   }
@@ -267,7 +278,8 @@ Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_vi
 
 Result<std::vector<RunRow>> Jobs::runs(const RunFilter& filter) {
   // Loads are runs of `job@warehouse`.
-  if (!filter.job.empty()) (void)TRY(find(filter.job.substr(0, filter.job.find('@'))));
+  const bool is_job = !filter.job.empty() && !Maintenance::is_run_name(filter.job);
+  if (is_job) (void)TRY(find(filter.job.substr(0, filter.job.find('@'))));
   return runs_->runs(filter);
 }
 

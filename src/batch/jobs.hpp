@@ -48,6 +48,7 @@ enum class PartitionState : std::uint8_t {
   Failed,   ///< stale, and its last run failed
   Blocked,  ///< stale, and a run that it depends on failed
   Running,
+  Final,  ///< it stays as it is: rows that it was computed from are no longer kept
 };
 std::string_view name_of(PartitionState state);
 
@@ -112,6 +113,8 @@ class Jobs {
   /// All jobs with their newest partitions.
   base::Result<std::vector<JobStatus>> list(std::size_t partitions_max = 400);
   base::Result<std::vector<RunRow>> runs(const RunFilter& filter = {});
+  /// Where runs are claimed and written down.
+  RunsTable& runs_table() { return *runs_; }
 
  private:
   struct Job;
@@ -123,6 +126,7 @@ class Jobs {
   base::Result<Job*> find(std::string_view name);
   base::Result<std::optional<Partition>> partition_of(const Job& job,
                                                       const std::optional<std::string>& text) const;
+  static base::Error why_final(const Job& job, const Partition& partition);
   base::Result<void> load_after(const Job& job, Trigger trigger, std::vector<RunRow>& rows);
   enum class Only : std::uint8_t { Any, Stale };
   base::Result<std::vector<RunRow>> run_all(Job& job, std::vector<Partition> partitions,

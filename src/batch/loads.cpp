@@ -8,6 +8,7 @@
 
 #include "batch/attempts.hpp"
 #include "batch/events.hpp"
+#include "lake/retention.hpp"
 #include "lake/snapshot.hpp"
 
 namespace millrace::batch {
@@ -156,6 +157,12 @@ Result<std::vector<RunRow>> Loads::load_within(Job& job, Trigger trigger,
       return base::Error{Code::NotFound, fmt::format("partition {} of '{}' has not run yet",
                                                      label_of(*only), job.config().name)};
     }
+    if (const auto from = lake::kept_from(*snapshot); from && only->start < *from) {
+      return base::Error{Code::Invalid,
+                         fmt::format("the rows of {} of '{}' are no longer kept (`keep`); the "
+                                     "warehouse keeps what it has",
+                                     label_of(*only), job.config().name)};
+    }
     all.push_back({*only, {snapshot->metadata->id, *mark}, true});
   } else {
     all = TRY(waiting(job, stop));
@@ -194,7 +201,10 @@ Result<std::vector<Loads::Wanted>> Loads::waiting(Job& job, const std::stop_toke
 std::vector<Loads::Wanted> Loads::not_loaded(const Job& job, const Ledger& ledger) const {
   const auto snapshot = job.runnable.output.snapshot();
   std::vector<Wanted> found;
+  // Of what is no longer kept here the warehouse keeps what it has.
+  const auto kept_from = lake::kept_from(*snapshot);
   for (const auto& partition : job.runnable.marks.partitions(*snapshot)) {
+    if (kept_from && partition.start < *kept_from) continue;
     const LoadMark mark{snapshot->metadata->id,
                         *snapshot->transaction(job.runnable.marks.sql_mark(partition))};
     const auto there = ledger.find(ledger_key(partition));

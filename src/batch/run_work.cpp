@@ -3,6 +3,7 @@
 
 #include "batch/attempts.hpp"
 #include "batch/events.hpp"
+#include "batch/freshness.hpp"
 #include "batch/run_call.hpp"
 
 namespace millrace::batch {
@@ -46,6 +47,10 @@ void Runner::Call::begin(RunTask& task) {
 Result<Computed> Runner::Call::compute(std::optional<Computer>& computer, RunTask& task) {
   if (!task.has_claim) return Error{Code::Cancelled, std::string(kTaken)};
   const auto pinned = TRY(pin());
+  const auto from = computable_from(job_.plan, pinned->read, *pinned->output);
+  if (from && task.partition.start < *from) {
+    return Error{Code::Invalid, "rows that it is computed from are no longer kept (`keep`)"};
+  }
   if (!computer) computer.emplace(TRY(Computer::open(job_, parts_.tools, parts_.checks)));
   {
     const std::lock_guard lock(computing_mutex_);

@@ -25,12 +25,15 @@ std::string_view name_of(PartitionState state) {
       return "blocked";
     case PartitionState::Running:
       return "running";
+    case PartitionState::Final:
+      return "final";
   }
   return "fresh";
 }
 
 Result<PartitionState> Jobs::state_of(Job& job, const Partition& partition, const RunRow* last) {
   if (runs_->is_running(job.name(), label_of(partition))) return PartitionState::Running;
+  if (job.freshness->is_final(partition)) return PartitionState::Final;
   if (!TRY(job.freshness->is_stale(partition))) return PartitionState::Fresh;
   if (last && last->status == RunStatus::Failed) return PartitionState::Failed;
   const auto now = parts_.tools.clock.now();
@@ -70,7 +73,7 @@ Result<JobStatus> Jobs::status_of(Job& job, std::size_t partitions_max) {
     const auto label = label_of(partition);
     const auto run = last.find(label);
     const auto state = TRY(state_of(job, partition, run == last.end() ? nullptr : &run->second));
-    stale += state == PartitionState::Fresh ? 0 : 1;
+    stale += state == PartitionState::Fresh || state == PartitionState::Final ? 0 : 1;
     if (i + partitions_max < partitions.size()) continue;
     auto& shown = status.partitions.emplace_back();
     shown.partition = label;

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/text.hpp"
+#include "lake/retention.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -54,12 +56,16 @@ Result<void> TableChanges::begin() {
 
 Result<void> TableChanges::take_in(const std::vector<lake::Commit>& commits) {
   std::vector<std::string> paths;
-  for (const auto& commit : commits) {
+  // That rows went because they are old changes nothing that was computed of them.
+  const auto is_change = [](const lake::Commit& commit) {
+    return commit.info.operation != lake::kRemoveOldRows;
+  };
+  for (const auto& commit : commits | std::views::filter(is_change)) {
     for (const auto& add : commit.adds) paths.push_back(add.path);
     for (const auto& remove : commit.removes) paths.push_back(remove.path);
   }
   TRY(read_times(paths));
-  for (const auto& commit : commits) {
+  for (const auto& commit : commits | std::views::filter(is_change)) {
     const auto version = commit.info.version;
     for (const auto& add : commit.adds) {
       if (add.is_data_change) touch(version, add.path, add.partition_values);

@@ -14,8 +14,8 @@
 namespace millrace::batch {
 
 /// Which of a job's partitions the changes of one of its inputs touch, and when, by the input's own
-/// log. Compaction and other rewrites (`dataChange` false) touch nothing.
-/// Threads: one at a time.
+/// log. Compaction and other rewrites (`dataChange` false) touch nothing, nor does the removal of
+/// old rows. Threads: one at a time.
 class TableChanges {
  public:
   TableChanges(lake::Table& table, const JobInput& input, const config::Job& job,
@@ -31,7 +31,7 @@ class TableChanges {
   /// Up to which version the table's changes were taken in.
   std::int64_t known_until() const { return known_until_; }
 
-  lake::Table& table() { return table_; }
+  lake::Table& table() const { return table_; }
 
  private:
   base::Result<void> begin();

@@ -163,7 +163,8 @@ struct Table {
   SqlText sql;
   std::vector<std::string> partition_by;
   CommitPolicy commit;
-  Place from_place = {};  ///< no line: what it names was reported already
+  std::chrono::microseconds keep{0};  ///< older rows are removed; 0: none are
+  Place from_place = {};              ///< no line: what it names was reported already
 };
 
 enum class Each : std::uint8_t { None, Hour, Day };
@@ -249,6 +250,7 @@ struct Job {
   std::vector<ResultCheck> expectations;
   Retry retry;
   std::optional<Load> load;
+  std::chrono::microseconds keep{0};  ///< older partitions are removed; 0: none are
 };
 
 struct Parameter {
@@ -270,6 +272,8 @@ struct Report {
   SqlText sql;
   std::vector<Parameter> parameters;
   std::optional<Chart> chart;
+  std::chrono::microseconds max_age{0};  ///< of an answer that is given again; 0: none is older
+                                         ///< than its tables
 };
 
 /// Where an alert's messages are posted.
@@ -377,6 +381,7 @@ struct Pipeline {
   std::vector<Alert> alerts;
   std::vector<PipelineTest> tests;
   MetricsTargets metrics;
+  std::optional<Cron> maintenance;  ///< when tables are put in order; none: never
 
   const Source* source(std::string_view name_) const;
   const Lookup* lookup(std::string_view name_) const;

@@ -111,6 +111,9 @@ Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem
   if (section.has("metrics")) {
     pipeline.metrics = read_metrics(file, section.entry("metrics"), pipeline.name);
   }
+  const bool has_maintenance = section.has("maintenance");
+  pipeline.maintenance =
+      read_maintenance(file, has_maintenance ? &section.entry("maintenance") : nullptr);
   check_references(file, pipeline);
   return pipeline;
 }

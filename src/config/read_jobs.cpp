@@ -1,4 +1,4 @@
-// Jobs and reports.
+// Jobs, reports and schedules.
 #include <fmt/format.h>
 
 #include "base/text.hpp"
@@ -78,17 +78,33 @@ Chart read_chart(YamlFile& file, const Entry& entry) {
           .by = chart.text("by")};
 }
 
+std::optional<Cron> read_schedule(YamlFile& file, const Entry& entry, const std::string& text) {
+  const auto cron = Cron::parse(text);
+  if (cron) return *cron;
+  if (entry.value.IsScalar()) file.fail(entry.value_place, "at: " + cron.error().message);
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<Cron> read_maintenance(YamlFile& file, const Entry* entry) {
+  constexpr std::string_view kOff = "off";
+  if (!entry) return Cron::parse(section_rule("maintenance").keys[0].fallback).value();
+  if (entry->value.IsScalar()) {
+    const auto text = file.text_of(*entry);
+    return text == kOff ? std::nullopt : read_schedule(file, *entry, text);
+  }
+  Section section(file, *entry, "maintenance");
+  const auto text = section.text("at");
+  if (!section.has("at")) return Cron::parse(text).value();
+  return text == kOff ? std::nullopt : read_schedule(file, section.entry("at"), text);
+}
 
 Job read_job(YamlFile& file, const Entry& entry) {
   Section section(file, entry, "job");
   Job job{.name = entry.name, .place = entry.place, .retry = {.attempts = 3, .first_wait = 10s}};
   if (section.has("at")) {
-    const auto cron = Cron::parse(section.text("at"));
-    if (cron) job.at = *cron;
-    if (!cron && section.entry("at").value.IsScalar()) {
-      file.fail(section.place_of("at"), "at: " + cron.error().message);
-    }
+    job.at = read_schedule(file, section.entry("at"), section.text("at"));
   }
   const auto before = file.problem_count();
   job.each_column = section.word("each");
@@ -105,6 +121,12 @@ Job read_job(YamlFile& file, const Entry& entry) {
   }
   job.expectations = read_expectations(file, section);
   if (section.has("load")) job.load = read_load(file, section.entry("load"), entry.name);
+  job.keep = section.duration("keep");
+  if (section.has("keep") && job.each == Each::None && is_each_known) {
+    file.fail(section.place_of("keep"),
+              "keep: only a job with `each` has partitions that become old; all rows of this one "
+              "are computed anew with each run");
+  }
   const bool binds = job.sql.text.find("$" + job.each_column) != std::string::npos;
   if (job.each != Each::None && !binds && !job.sql.text.empty()) {
     file.fail(job.sql.place, fmt::format("each: {0} runs once per {0}, but the SQL does not use "
@@ -128,6 +150,7 @@ Report read_report(YamlFile& file, const Entry& entry) {
   const auto before_chart = file.problem_count();
   if (section.has("chart")) report.chart = read_chart(file, section.entry("chart"));
   if (file.problem_count() != before_chart) report.chart.reset();
+  report.max_age = section.duration("max_age");
   return report;
 }
 

@@ -15,6 +15,8 @@ bool is_plain_table_name(std::string_view text);
 std::vector<ResultCheck> read_expectations(YamlFile& file, Section& job);
 Warehouse read_warehouse(YamlFile& file, const Entry& entry);
 Load read_load(YamlFile& file, const Entry& entry, const std::string& job);
+/// Null: the file has none.
+std::optional<Cron> read_maintenance(YamlFile& file, const Entry* entry);
 Report read_report(YamlFile& file, const Entry& entry);
 /// `pipeline` is the pipeline's name.
 MetricsTargets read_metrics(YamlFile& file, const Entry& entry, const std::string& pipeline);

@@ -65,6 +65,33 @@ TEST(ResultCheckErrors, NameTheMend) {
             "5:38 references: there is no table 'u'\n");
 }
 
+TEST(KeepErrors, NameTheMend) {
+  const auto table = [](std::string_view text) {
+    return errors(
+        "sources: {s: {from: log, schema: {a: varchar}}}\n"
+        "tables:\n  t: {from: s, sql: SELECT a FROM s, " +
+        std::string(text) + "}\n");
+  };
+  EXPECT_EQ(table("keep: 7d, unique: {key: a, within: 168h}"), "");
+  EXPECT_EQ(table("keep: 6d, unique: {key: a, within: 168h}"),
+            "4:44 keep: 6d is less than `unique: within`, 7d, for which keys are remembered\n");
+  EXPECT_EQ(table("keep: 1h"), "4:44 keep: 1h is not within 1d to 36600d\n");
+  EXPECT_EQ(errors("sources: {s: {from: log, schema: {a: varchar}}}\n"
+                   "jobs: {j: {sql: SELECT 1, keep: 7d}}\n"),
+            "3:33 keep: only a job with `each` has partitions that become old; all rows of this "
+            "one are computed anew with each run\n");
+}
+
+TEST(MaintenanceErrors, NameTheMend) {
+  const std::string start = "sources: {s: {from: log, schema: {a: varchar}}}\n";
+  EXPECT_EQ(errors(start + "maintenance: 61 * * * *\n").substr(0, 9), "3:14 at: ");
+  EXPECT_EQ(errors(start + "maintenance: {at: never}\n").substr(0, 9), "3:19 at: ");
+  EXPECT_EQ(errors(start + "maintenance: []\n"),
+            "3:14 a mapping with the keys of a maintenance is expected here\n");
+  EXPECT_EQ(errors(start + "jobs: {maintenance: {sql: SELECT 1}}\n"),
+            "3:8 a job cannot be called 'maintenance': that of tables is\n");
+}
+
 TEST(LoadErrors, NameTheMend) {
   const auto load = [](std::string_view text) {
     return errors(

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "base/units.hpp"
 #include "config/read_parts.hpp"
 
 namespace millrace::config {
@@ -28,6 +29,15 @@ std::vector<std::string> read_partition_by(YamlFile& file, Section& section) {
               fmt::format("partition_by: '{}' stands here twice", base::printable(column)));
   }
   return columns;
+}
+
+// The keys of what was seen are read back from the rows.
+void check_keep(YamlFile& file, const Section& section, const Table& table) {
+  if (table.keep.count() == 0 || !table.unique || table.unique->within <= table.keep) return;
+  file.fail(
+      section.place_of("keep"),
+      fmt::format("keep: {} is less than `unique: within`, {}, for which keys are remembered",
+                  base::format_duration(table.keep), base::format_duration(table.unique->within)));
 }
 
 }  // namespace
@@ -61,6 +71,8 @@ Table read_table(YamlFile& file, const Entry& entry) {
     Section commit(file, section.entry("commit"), "commit");
     table.commit = {.every = commit.duration("every"), .bytes = commit.bytes("bytes")};
   }
+  table.keep = section.duration("keep");
+  check_keep(file, section, table);
   return table;
 }
 

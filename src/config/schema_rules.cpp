@@ -24,6 +24,9 @@ std::vector<SectionRule> file_rules() {
             {"reports", MapOf, "report", false, "", "Named queries."},
             {"alerts", MapOf, "alert", false, "", "Messages about rows: [alerts](alerts.md)."},
             {"metrics", Object, "metrics", false, "", "Where the numbers of `/metrics` also go."},
+            {"maintenance", TextOrObject, "maintenance", false, "",
+             "When tables are put in order, and rows that are not kept removed: "
+             "[operations](operations.md#maintenance)."},
             {"tests", ListOf, "test", false, "", "Records and the rows that they must become."},
             {"rollups", Any, "", false, "", "Aggregates over windows.", false},
             {"warehouses", MapOf, "warehouse", false, "", "Where job results are loaded."}}}};
@@ -130,7 +133,9 @@ std::vector<SectionRule> table_rules() {
         {"partition_by", TextList, "", false, "",
          "Columns of the result, dates as a rule, that split the table into folders."},
         {"commit", Object, "commit", false, "", "How often rows go from memory into files."},
-        {"keep", Any, "", false, "", "How long rows are kept.", false}}},
+        {"keep", Duration, "1d..36600d", false, "for ever",
+         "How old rows become before they are removed "
+         "([operations](operations.md#how-long-rows-are-kept))."}}},
       {"unique",
        "Rejects records whose key has been seen.",
        {{"key", Text, "", true, "", "A column that the SQL passes on unchanged."},
@@ -170,6 +175,8 @@ std::vector<SectionRule> job_rules() {
          "The warehouse that gets the result: its name, or more about it (docs/warehouses.md)."},
         {"expect", MapOf, "result_check", false, "",
          "What must hold for the result (docs/data_quality.md)."},
+        {"keep", Duration, "1d..36600d", false, "for ever",
+         "With `each`: how old partitions become before they are removed."},
         {"engine", Any, "", false, "", "Who runs it.", false}}},
       {"retry",
        "What happens if a run fails.",
@@ -250,7 +257,9 @@ std::vector<SectionRule> report_rules() {
        {{"sql", Sql, "", true, "", "A SELECT; `$name` is a parameter."},
         {"parameters", Parameters, "", false, "",
          "`name: default`, or `name: {type: …, default: …}`; without a default it must be given."},
-        {"chart", Object, "chart", false, "", "How it is drawn."}}},
+        {"chart", Object, "chart", false, "", "How it is drawn."},
+        {"max_age", Duration, "0s..1h", false, "0s",
+         "How old an answer may be that is given again; 0s: no row is missing in it."}}},
       {"chart",
        "A chart of a report.",
        {{"bar", Text, "", false, "", "The column whose values are bars."},
@@ -326,6 +335,14 @@ SectionRule export_rules(std::string_view name, std::string_view doc, std::vecto
   return rules;
 }
 
+std::vector<SectionRule> maintenance_rules() {
+  return {{"maintenance",
+           "Small files become large ones, rows that are not kept are removed, and files that "
+           "nobody needs deleted.",
+           {{"at", Text, "", false, "30 3 * * *",
+             "A cron schedule in the pipeline's time zone, or `off`."}}}};
+}
+
 std::vector<SectionRule> metrics_rules() {
   return {{"metrics",
            "Where the numbers of `/metrics` also go (see docs/aws.md).",
@@ -344,9 +361,9 @@ std::vector<SectionRule> metrics_rules() {
 const std::vector<SectionRule>& section_rules() {
   static const std::vector<SectionRule> kSections = [] {
     std::vector<SectionRule> all;
-    for (const auto& rules :
-         {file_rules(), source_rules(), source_part_rules(), lookup_rules(), table_rules(),
-          alert_rules(), job_rules(), warehouse_rules(), report_rules(), metrics_rules()}) {
+    for (const auto& rules : {file_rules(), source_rules(), source_part_rules(), lookup_rules(),
+                              table_rules(), alert_rules(), job_rules(), warehouse_rules(),
+                              report_rules(), metrics_rules(), maintenance_rules()}) {
       all.insert(all.end(), rules.begin(), rules.end());
     }
     return all;

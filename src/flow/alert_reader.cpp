@@ -3,35 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <ranges>
 
 #include "base/text.hpp"
 #include "flow/row_sql.hpp"
+#include "flow/unread.hpp"
 
 namespace millrace::flow {
 namespace {
 
 using base::Result;
-using Json = nlohmann::json;
 
 // Offsets of one shard that are read from the lake at once.
 constexpr std::int64_t kGapOffsets = 20'000;
-
-// True unless the statistics of `file` say that none of these offsets is in it.
-bool may_hold(const lake::AddFile& file, std::int32_t shard, std::int64_t from,
-              std::int64_t until) {
-  const auto stats = Json::parse(file.stats, nullptr, false);
-  const auto bound = [&](const char* which, std::string_view column, std::int64_t otherwise) {
-    if (!stats.is_object() || !stats.contains(which)) return otherwise;
-    const auto found = stats[which].find(std::string(column));
-    return found != stats[which].end() && found->is_number_integer() ? found->get<std::int64_t>()
-                                                                     : otherwise;
-  };
-  return bound("minValues", kOffset, INT64_MIN) < until &&
-         bound("maxValues", kOffset, INT64_MAX) >= from &&
-         bound("minValues", kShard, INT64_MIN) <= shard &&
-         bound("maxValues", kShard, INT64_MAX) >= shard;
-}
 
 std::string gap_sql(const TableCut& table, const std::vector<sql::Column>& columns,
                     std::int32_t shard, std::int64_t from, std::int64_t until) {

@@ -17,6 +17,10 @@ using Json = nlohmann::json;
 // Without rejects the followed version moves only now and then: it is a commit each time.
 constexpr std::int64_t kIdleVersions = 50;
 
+std::string app_id_of(const std::string& pipeline, const std::string& table) {
+  return fmt::format("millrace/{}/{}/{}", pipeline, kRejectsTable, table);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RejectsTable>> RejectsTable::open(const os::Path& tables,
@@ -31,7 +35,12 @@ Result<std::unique_ptr<RejectsTable>> RejectsTable::open(const os::Path& tables,
 }
 
 std::string RejectsTable::app_id(const std::string& table) const {
-  return fmt::format("millrace/{}/{}/{}", pipeline_, kRejectsTable, table);
+  return app_id_of(pipeline_, table);
+}
+
+base::TableVersion followed_version(const lake::Snapshot& rejects, const std::string& pipeline,
+                                    const std::string& table) {
+  return base::TableVersion(rejects.transaction(app_id_of(pipeline, table)).value_or(-1));
 }
 
 Result<base::TableVersion> RejectsTable::roll_forward(const std::string& name,

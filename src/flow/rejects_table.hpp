@@ -39,6 +39,11 @@ class RejectsTable {
   std::unique_ptr<lake::Table> table_;
 };
 
+/// The version of `table` up to which `rejects`, a snapshot of the rejects table, followed it
+/// durably; -1: it did not. Older commits of `table` are needed no more.
+base::TableVersion followed_version(const lake::Snapshot& rejects, const std::string& pipeline,
+                                    const std::string& table);
+
 /// A commit's JSON object of ours, with what the rejects table follows.
 std::string encode_extra(const std::vector<lake::AddFile>& rejects,
                          const std::map<std::string, base::Time>& newest_events,

@@ -198,13 +198,13 @@ Result<void> Table::checkpoint() {
   return {};
 }
 
-Result<void> Table::maintain(base::TableVersion keep_from) {
+Result<void> Table::maintain(base::TableVersion keep_from, When when) {
   bool is_due = false;
   {
     std::lock_guard lock(mutex_);
     const auto version = snapshot_->version.value();
     is_due = version > checkpointed_version_ &&
-             ((version > 0 && version % options_.checkpoint_commits == 0) ||
+             ((version > 0 && (when == When::Now || version % options_.checkpoint_commits == 0)) ||
               bytes_since_checkpoint_ >= options_.checkpoint_bytes);
   }
   if (!is_due) return {};

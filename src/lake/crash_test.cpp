@@ -8,6 +8,7 @@
 #include <set>
 
 #include "lake/data_file.hpp"
+#include "lake/retention.hpp"
 #include "lake/rewrite.hpp"
 #include "os/fault_disk.hpp"
 #include "os/sim_disk.hpp"
@@ -65,6 +66,21 @@ class TableBench {
     }
     return commit(table, std::move(change), next);
   }
+  // The rows of the first of two days.
+  Result<void> remove_first_day(Table& table) {
+    State next = said_;
+    std::erase_if(next.ids, [](std::int64_t id) { return id % 2 == 0; });
+    asked_ = next;
+    const auto is_first = [](const AddFile& file) {
+      return file.path.starts_with("day=2026-11-20") ? std::optional(base::Time{}) : std::nullopt;
+    };
+    const auto removed = TRY(remove_old_rows(table, {.horizon = clock.now(), .end_of = is_first}));
+    EXPECT_GT(removed.files, 0U);
+    said_ = next;
+    asked_.reset();
+    version_ = table.snapshot()->version.value();
+    return {};
+  }
   Result<void> vacuum(Table& table) {
     vacuumed_before_ms_ = to_ms(clock.now() - kRetention);
     (void)TRY(lake::vacuum(table, {.retention = kRetention}));
@@ -103,8 +119,9 @@ class TableBench {
 
  private:
   static sql::Instance& engine() {
-    static const auto one = sql::Instance::open({.threads = 1}).value();
-    return *one;
+    // Never closed: DuckDB's own statics may be gone before ours are.
+    static auto* const kOne = std::move(sql::Instance::open({.threads = 1})).value().release();
+    return *kOne;
   }
   static std::int64_t to_ms(base::Time time) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
@@ -219,6 +236,15 @@ Result<void> vacuums(TableBench& bench) {
   return bench.append(*table, 1);
 }
 
+Result<void> removals(TableBench& bench) {
+  auto table = TRY(bench.open());
+  for (int i = 0; i < 2; ++i) TRY(bench.append(*table, 2));
+  TRY(bench.remove_first_day(*table));
+  bench.clock.advance(24h * 10);
+  TRY(bench.vacuum(*table));
+  return bench.append(*table, 1);
+}
+
 struct Case {
   const char* name = "";
   Life life;
@@ -273,6 +299,7 @@ std::vector<Case> cases() {
        std::vector<std::pair<const char*, Life>>{{"appends", appends},
                                                  {"checkpoints", checkpoints},
                                                  {"compactions", compactions},
+                                                 {"removals", removals},
                                                  {"vacuums", vacuums}}) {
     all.push_back({name, life, Survival::Nothing, 1});
     all.push_back({name, life, Survival::Random, 1});

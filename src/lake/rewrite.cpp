@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/text.hpp"
 
@@ -38,10 +39,10 @@ std::string order_of(const Metadata& metadata) {
 }
 
 // True if the group was replaced, false if another writer was faster.
-Result<bool> rewrite(Table& table, const Files& group, const CompactOptions& options) {
+Result<bool> rewrite(Table& table, const Files& group, const CompactOptions& options,
+                     sql::Connection& connection) {
   const auto snapshot = table.snapshot();
   const auto& metadata = *snapshot->metadata;
-  auto connection = TRY(table.tools().engine.connect());
   const std::string select =
       fmt::format("SELECT {} FROM ({}){}", data_columns(metadata),
                   scan_sql(table.root(), metadata, group), order_of(metadata));
@@ -72,10 +73,13 @@ Result<Compacted> compact(Table& table, const CompactOptions& options) {
   for (const auto& [path, file] : snapshot->files) {
     if (file->size < options.target_bytes / 2) small[file->partition_values].push_back(file);
   }
+  std::optional<sql::Connection> own;
+  if (!options.connection) own.emplace(TRY(table.tools().engine.connect()));
   Compacted done;
   for (auto& [partition, files] : small) {
     for (const auto& group : groups_of(std::move(files), options)) {
-      if (!TRY(rewrite(table, group, options))) {
+      TRY(options.before_each());
+      if (!TRY(rewrite(table, group, options, own ? *own : *options.connection))) {
         ++done.partitions_given_up;
         continue;
       }

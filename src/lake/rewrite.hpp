@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 
 #include "lake/data_file.hpp"
 
@@ -11,6 +12,9 @@ struct CompactOptions {
   std::int64_t target_bytes = std::int64_t{128} << 20;
   std::size_t files_min = 4;  ///< fewer small files than this in a partition are left alone
   DataFileOptions file;
+  sql::Connection* connection = nullptr;  ///< what rewrites; null: one of the table's engine
+  /// Called before each file that is written; its error ends the work.
+  std::function<base::Result<void>()> before_each = [] { return base::Result<void>(); };
 };
 
 struct Compacted {

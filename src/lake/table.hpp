@@ -115,9 +115,13 @@ class Table {
   /// The newest commits that are still kept, newest first.
   base::Result<std::vector<CommitInfo>> history(std::size_t count) const;
 
-  /// Writes a checkpoint if one is due, then drops commits that are older than the retention and
+  enum class When : std::uint8_t {
+    Due,  ///< there were so many commits, or bytes, since the last
+    Now,  ///< there was one
+  };
+  /// Writes a checkpoint if it is time, then drops commits that are older than the retention and
   /// older than `keep_from`.
-  base::Result<void> maintain(base::TableVersion keep_from);
+  base::Result<void> maintain(base::TableVersion keep_from, When when = When::Due);
   base::Result<void> checkpoint();
 
   /// A data file, by its path in `AddFile`, was written for a commit that is still to come: until

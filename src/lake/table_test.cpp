@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "lake/data_file.hpp"
+#include "lake/retention.hpp"
 #include "lake/rewrite.hpp"
 #include "os/real_disk.hpp"
 #include "os/test_folder.hpp"
@@ -225,6 +226,59 @@ TEST(LakeTable, CompactsWithoutChangingRowsAndVacuumsWhatIsLeft) {
   EXPECT_EQ(vacuum(*table, {.is_dry_run = true}).value().paths.size(), 6U);
   EXPECT_EQ(vacuum(*table).value().paths.size(), 6U);
   EXPECT_EQ(bench.count(*table), "60");
+}
+
+// The first moment after the day of a file.
+std::optional<base::Time> end_of_day(const AddFile& file) {
+  const auto& day = file.partition_values.at("day");
+  return day ? std::optional(base::parse_time(*day + "T00:00:00Z").value() + 24h) : std::nullopt;
+}
+
+TEST(LakeTable, RemovesFilesAllOfWhoseRowsAreOldAndSaysHowFarBackItIsWhole) {
+  LakeBench bench;
+  auto table = bench.table();
+  int id = 0;
+  for (const auto* day : {"2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"}) {
+    const auto change = bench.rows(*table, id++ * 10, 10, day);
+    ASSERT_TRUE(is_committed(
+        table->commit(bench.at(change, id > 1 ? std::optional(id - 1) : std::nullopt, id))
+            .value()));
+  }
+  EXPECT_EQ(kept_from(*table->snapshot()), std::nullopt);
+  RetentionOptions options{.horizon = base::parse_time("2026-11-20T23:59:00Z").value(),
+                           .end_of = end_of_day};
+  options.is_needed = [](const AddFile& file) { return file.path.starts_with("day=2026-11-19"); };
+  const auto removed = remove_old_rows(*table, options).value();
+  EXPECT_EQ(removed.files, 1U);
+  EXPECT_EQ(removed.rows, 10);
+  EXPECT_EQ(removed.files_needed, 1U);
+  EXPECT_EQ(bench.count(*table), "30");
+  EXPECT_EQ(base::format_time(kept_from(*table->snapshot()).value()),
+            "2026-11-19T00:00:00.000000Z");
+  // Positions stay, and nothing is removed twice.
+  EXPECT_EQ(table->snapshot()->transaction("app"), 4);
+  options.is_needed = [](const AddFile&) { return false; };
+  EXPECT_EQ(remove_old_rows(*table, options).value().files, 1U);
+  const auto version = table->snapshot()->version;
+  EXPECT_EQ(remove_old_rows(*table, options).value().files, 0U);
+  EXPECT_EQ(table->snapshot()->version, version);
+  EXPECT_EQ(table->history(1).value()[0].operation, kRemoveOldRows);
+  table = bench.table();
+  EXPECT_EQ(bench.count(*table), "20");
+  EXPECT_EQ(base::format_time(kept_from(*table->snapshot()).value()),
+            "2026-11-20T00:00:00.000000Z");
+  // Who reads an older version does so for a week.
+  EXPECT_TRUE(vacuum(*table).value().paths.empty());
+  bench.clock.advance(24h * 8);
+  EXPECT_EQ(vacuum(*table).value().paths.size(), 2U);
+}
+
+TEST(LakeTable, KnowsTheNewestTimeOfAFileByItsStatistics) {
+  const AddFile file{.stats = R"({"numRecords":1,"maxValues":{"ts":"2026-11-20T12:00:00.001Z"}})"};
+  EXPECT_EQ(newest_in(file, "ts"), base::parse_time("2026-11-20T12:00:00.001Z").value());
+  EXPECT_EQ(newest_in(file, "other"), std::nullopt);
+  EXPECT_EQ(newest_in(AddFile{}, "ts"), std::nullopt);
+  EXPECT_EQ(newest_in({.stats = R"({"maxValues":{"ts":7}})"}, "ts"), std::nullopt);
 }
 
 // A full disk may hold up a commit for hours, and who makes room vacuums.

@@ -21,6 +21,7 @@ using base::Result;
 namespace {
 
 constexpr std::uint32_t kColumnsUnknown = 80;
+constexpr int kLowPriority = 10;  // of 19
 // Where the limits of the process's own control group (version 2) appear inside a container.
 constexpr const char* kCpuQuota = "/sys/fs/cgroup/cpu.max";
 constexpr const char* kMemoryLimit = "/sys/fs/cgroup/memory.max";
@@ -60,6 +61,11 @@ Result<ProcessUsage> process_usage() {
 
 std::int64_t process_id() {
   return ::getpid();
+}
+
+void lower_thread_priority() {
+  // On Linux a priority is that of one thread.
+  (void)::setpriority(PRIO_PROCESS, 0, kLowPriority);
 }
 
 std::uint32_t core_count() {

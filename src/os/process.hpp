@@ -18,6 +18,10 @@ base::Result<ProcessUsage> process_usage();
 
 std::int64_t process_id();
 
+/// Lets other threads go before this one from now on, and before those that it starts: what can
+/// wait, beside what must not. As far as the system allows it.
+void lower_thread_priority();
+
 /// Cores that this process may use, at least 1: its CPU set and its control group's quota count.
 std::uint32_t core_count();
 

@@ -5,6 +5,7 @@
 #include "serve/alerts.hpp"
 #include "serve/ingest.hpp"
 #include "serve/jobs.hpp"
+#include "serve/maintenance.hpp"
 #include "serve/operations.hpp"
 #include "serve/query.hpp"
 #include "serve/rejects.hpp"
@@ -22,6 +23,7 @@ struct Api::State {
         tables(parts),
         tails(parts, tail_workers),
         jobs(parts),
+        maintenance(parts),
         rejects(parts, queries),
         alerts(parts, queries),
         reports(parts, queries),
@@ -32,6 +34,7 @@ struct Api::State {
     tables.add_to(routes, pools);
     tails.add_to(routes);
     jobs.add_to(routes, pools);
+    maintenance.add_to(routes, pools);
     rejects.add_to(routes, pools);
     alerts.add_to(routes, pools);
     reports.add_to(routes, pools);
@@ -53,6 +56,7 @@ struct Api::State {
   Tables tables;
   Tails tails;
   Jobs jobs;
+  Maintenance maintenance;
   Rejects rejects;
   Alerts alerts;
   Reports reports;

@@ -13,6 +13,7 @@
 #include "base/telemetry.hpp"
 #include "base/units.hpp"
 #include "batch/jobs.hpp"
+#include "batch/maintenance.hpp"
 #include "config/pipeline.hpp"
 #include "decode/split.hpp"
 #include "flow/alerts.hpp"
@@ -61,6 +62,7 @@ struct ApiParts {
   std::function<std::vector<flow::TableStatus>()> table_status;
   std::function<base::Result<flow::ReplayStarted>(const flow::ReplayRequest&)> replay;
   batch::Jobs& jobs;
+  batch::Maintenance& maintenance;
   /// Of flow::Alerts; empty functions: there are none.
   std::function<std::vector<flow::DeliveryStatus>()> alert_status;
   std::function<base::Result<flow::AlertsRetried>(const flow::AlertRetry&)> retry_alerts;

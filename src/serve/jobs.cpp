@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "serve/answer.hpp"
 #include "serve/request.hpp"
+#include "serve/run_json.hpp"
 
 namespace millrace::serve {
 namespace {
@@ -19,26 +20,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kRunsDefault = 50;
 constexpr std::int64_t kRunsMax = 1000;
-
-Json time_or_null(const std::optional<base::Time>& time) {
-  return time ? Json(base::format_time(*time)) : Json(nullptr);
-}
-
-Json run_json(const batch::RunRow& run) {
-  const bool has_run =
-      run.status == batch::RunStatus::Succeeded || run.status == batch::RunStatus::Failed;
-  return {{"run_id", text_or_null(run.run_id)},
-          {"job", run.job},
-          {"partition", run.partition},
-          {"status", name_of(run.status)},
-          {"trigger", name_of(run.trigger)},
-          {"attempt", run.attempt},
-          {"rows", run.rows},
-          {"started_at", has_run ? Json(base::format_time(run.started_at)) : Json(nullptr)},
-          {"ended_at", has_run ? Json(base::format_time(run.ended_at)) : Json(nullptr)},
-          {"duration_ms", std::chrono::duration<double, std::milli>(run.duration).count()},
-          {"error", text_or_null(run.error)}};
-}
 
 Json load_json(const batch::LoadStatus& load) {
   return {{"warehouse", load.warehouse},
@@ -64,12 +45,6 @@ Json job_json(const batch::JobStatus& job) {
           {"last_run", job.last_run ? run_json(*job.last_run) : Json(nullptr)},
           {"load", job.load ? load_json(*job.load) : Json(nullptr)},
           {"partitions", std::move(partitions)}};
-}
-
-http::Response runs_answer(const std::vector<batch::RunRow>& runs) {
-  Json list = Json::array();
-  for (const auto& run : runs) list.push_back(run_json(run));
-  return json_answer({{"runs", std::move(list)}});
 }
 
 Error no_such_job(const config::Pipeline& pipeline, const std::string& name) {

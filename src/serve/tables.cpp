@@ -146,6 +146,9 @@ Result<http::Response> Tables::compact(const http::Request& request) const {
     options.target_bytes = *bytes;
   }
   lake::Table* table = TRY(table_of(request));
+  // Not by the table's own engine: that is the stream's.
+  auto connection = TRY(parts_.maintenance.connect());
+  options.connection = &connection;
   const auto done = TRY(lake::compact(*table, options));
   parts_.board.publish();
   events::table_compacted(parts_.telemetry, request.path_parameter("table"), done.files_before,

@@ -168,6 +168,11 @@ class TestApi {
                                         .stream = stream_half,
                                         .folder = folder.path()}))
                .value();
+    maintenance = std::move(batch::Maintenance::open({.pipeline = pipeline,
+                                                      .tools = tools(),
+                                                      .board = board,
+                                                      .runs = jobs->runs_table()}))
+                      .value();
     queries = std::move(flow::QueryEngine::open({.readable = {folder.path()}}, board)).value();
     open_api();
   }
@@ -189,6 +194,7 @@ class TestApi {
                            flow::ReplayStarted{.ids = {"1"}, .records = 2});
                      },
                  .jobs = *jobs,
+                 .maintenance = *maintenance,
                  .lookups = [this] { return lookups; },
                  .unready = [this] { return unready; },
                  .kinesis = [](const auto& exchange) { exchange->answer(http::json(200, "{}")); },
@@ -265,6 +271,7 @@ class TestApi {
   std::unique_ptr<flow::QueryEngine> queries;
   TestStream stream_half;
   std::unique_ptr<batch::Jobs> jobs;
+  std::unique_ptr<batch::Maintenance> maintenance;
   std::vector<flow::TableStatus> table_status;
   std::vector<flow::ReplayRequest> replayed;
   std::vector<LookupStatus> lookups;

@@ -1,0 +1,53 @@
+#include "app/foreign_source.hpp"
+
+#include <fmt/format.h>
+
+#include "source/files_source.hpp"
+#include "source/kinesis_source.hpp"
+#include "source/resting_source.hpp"
+#include "source/s3_files.hpp"
+
+namespace millrace::app {
+namespace {
+
+using base::Result;
+
+Result<std::unique_ptr<source::Source>> open_files(const config::Source& source,
+                                                   const InstanceOptions& options, World& world) {
+  const auto& place = std::get<config::FilesSource>(source.from).s3;
+  std::unique_ptr<source::FileStore> store;
+  if (place) {
+    auto* session = TRY(place->is_anonymous ? world.aws.unsigned_session() : world.aws.session());
+    store = TRY(source::open_s3_files(source, session->client(), world.clock));
+  } else {
+    store = TRY(source::open_local_files(source, world.disk));
+  }
+  return source::open_files_source(source, std::move(store), options.data / "files" / source.name,
+                                   {world.disk, world.clock, world.random, world.telemetry()});
+}
+
+Result<std::unique_ptr<source::Source>> open_kinesis(const config::Source& source,
+                                                     const InstanceOptions& options, World& world) {
+  const auto state_folder = options.data / "kinesis" / source.name;
+  if (!options.reads_streams) {
+    if (auto resting = TRY(source::open_resting_source(world.disk, state_folder))) return resting;
+  }
+  auto* session = TRY(world.aws.session().context(fmt::format("source '{}'", source.name)));
+  return source::open_kinesis_source(
+      source,
+      {.state_folder = state_folder,
+       .buffer_bytes_max = options.memory.log_queue,
+       .accepts_lost_records = options.accepts_lost_records},
+      {session->client(), world.disk, world.clock, world.random, world.telemetry()});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<source::Source>> open_foreign_source(const config::Source& source,
+                                                            const InstanceOptions& options,
+                                                            World& world) {
+  const bool is_kinesis = std::holds_alternative<config::KinesisSource>(source.from);
+  return is_kinesis ? open_kinesis(source, options, world) : open_files(source, options, world);
+}
+
+}  // namespace millrace::app

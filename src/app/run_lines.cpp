@@ -1,0 +1,66 @@
+#include "app/run_lines.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/api_json.hpp"
+#include "app/companion.hpp"
+
+namespace millrace::app {
+namespace {
+
+using base::Result;
+using Json = nlohmann::ordered_json;
+
+std::string status_text(const Json& run, const Paint& paint) {
+  const auto status = cell(run, "status").value_or("?");
+  const auto colour = status == "succeeded" ? Colour::Green
+                      : status == "failed"  ? Colour::Red
+                                            : Colour::Yellow;
+  return paint(colour, status);
+}
+
+// `, 801 rows, 28 ms`
+std::string amounts_of(const Json& run) {
+  const auto rows = count_cell(run, "rows");
+  const auto time = ms_cell(run, "duration_ms");
+  return (rows ? ", " + *rows + " rows" : "") + (time ? ", " + *time : "");
+}
+
+// One line a run; a failure's reason below it.
+Exit print_runs(const Json& answer, std::string_view none, Screen& screen) {
+  Exit exit = Exit::Fine;
+  const auto& runs = items_of(answer, "runs");
+  for (const auto& run : runs) {
+    const auto partition = cell(run, "partition");
+    const auto status = cell(run, "status").value_or("?");
+    const bool has_run = status == "succeeded" || status == "failed";
+    screen.line(fmt::format("{}{} {}{}", cell(run, "job").value_or("?"),
+                            partition ? " " + *partition : "", status_text(run, screen.paint()),
+                            has_run ? amounts_of(run) : ""));
+    const auto error = cell(run, "error");
+    if (error) screen.line("  " + *error);
+    if (status == "failed") exit = Exit::Failed;
+  }
+  if (runs.empty()) screen.line(none);
+  return exit;
+}
+
+}  // namespace
+
+Exit show_runs(const DataOptions& options, const http::Request& request, std::string_view none,
+               Screen& screen) {
+  return with_companion(options, screen, [&](Companion& companion) -> Result<Exit> {
+    const auto answer = TRY(companion.send(request));
+    const auto document = TRY(parse_answer(answer));
+    if (options.output == Output::Table) return print_runs(document, none, screen);
+    screen.print(answer);
+    for (const auto& run : items_of(document, "runs")) {
+      if (cell(run, "status").value_or("") == "failed") return Exit::Failed;
+    }
+    return Exit::Fine;
+  });
+}
+
+}  // namespace millrace::app
