@@ -112,6 +112,7 @@ Exit list_jobs(const JobOptions& options, Screen& screen);
 Exit list_runs(const JobOptions& options, Screen& screen);
 Exit run_job(const JobOptions& options, Screen& screen);
 Exit load_job(const JobOptions& options, Screen& screen);
+Exit prove_job(const JobOptions& options, Screen& screen);
 Exit backfill_job(const JobOptions& options, Screen& screen);
 
 struct RejectsOptions {

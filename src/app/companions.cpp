@@ -120,6 +120,14 @@ void add_jobs(CLI::App& app, Command& chosen) {
        }});
   add_companion<JobOptions>(
       group, chosen,
+      {"prove", "Compare what a job's warehouse has with the lake: counts, sums and checksums",
+       prove_job, [](CLI::App& command, JobOptions& options) {
+         add_name(command, "NAME", options.job, "The job");
+         command.add_option("PARTITION", options.partition, "For example 2026-11-20")
+             ->type_name("");
+       }});
+  add_companion<JobOptions>(
+      group, chosen,
       {"backfill", "Run a job for each of its partitions from FROM to TO, both included",
        backfill_job, [](CLI::App& command, JobOptions& options) {
          add_name(command, "NAME", options.job, "The job");

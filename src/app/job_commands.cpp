@@ -53,18 +53,23 @@ Cell warehouse_of(const Json& job) {
   const auto waiting = cell(*load, "waiting");
   if (waiting && *waiting != "0") out += fmt::format(": {} wait", *waiting);
   if (const auto error = cell(*load, "error")) out += fmt::format(": {}", *error);
+  const auto unproven = load->find("unproven");
+  if (unproven == load->end() || !unproven->is_object()) return out;
+  for (const auto& [partition, why] : unproven->items()) {
+    out += fmt::format(": {} is not what the lake has", partition);
+  }
   return out;
 }
 
 Exit ask_for_runs(const JobOptions& options, std::string_view what, const Json& body,
                   Screen& screen) {
-  const bool is_load = what == "loads";
+  const auto* none = what == "loads"    ? "nothing to do: the warehouse has every partition"
+                     : what == "proofs" ? "nothing to prove: no partition is loaded"
+                                        : "nothing to do: every partition is fresh";
   return show_runs(
       options.data,
       post(fmt::format("/v1/jobs/{}/{}", http::percent_encode(options.job), what), body.dump()),
-      is_load ? "nothing to do: the warehouse has every partition"
-              : "nothing to do: every partition is fresh",
-      screen);
+      none, screen);
 }
 
 }  // namespace
@@ -136,6 +141,12 @@ Exit load_job(const JobOptions& options, Screen& screen) {
   Json body = Json::object();
   if (options.partition) body["partition"] = *options.partition;
   return ask_for_runs(options, "loads", body, screen);
+}
+
+Exit prove_job(const JobOptions& options, Screen& screen) {
+  Json body = Json::object();
+  if (options.partition) body["partition"] = *options.partition;
+  return ask_for_runs(options, "proofs", body, screen);
 }
 
 Exit backfill_job(const JobOptions& options, Screen& screen) {

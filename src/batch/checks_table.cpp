@@ -96,4 +96,23 @@ Result<std::vector<double>> ChecksTable::values_before(const CheckedRun& run,
   return values;
 }
 
+Result<std::map<std::string, std::string>> ChecksTable::failed_last(const std::string& job,
+                                                                    const std::string& check) {
+  auto connection = TRY(table_->tools().engine.connect());
+  auto rows = TRY(connection.query(fmt::format(
+      "SELECT \"partition\", coalesce(detail, '') FROM ({}) WHERE job = {} AND \"check\" = {} AND "
+      "outcome "
+      "<> 'warned' QUALIFY row_number() OVER (PARTITION BY \"partition\" ORDER BY "
+      "checked_at DESC) = 1 AND outcome = 'failed'",
+      lake::scan_sql(table_->root(), *table_->snapshot()), base::sql_string(job),
+      base::sql_string(check))));
+  std::map<std::string, std::string> failed;
+  while (const auto chunk = TRY(rows.next())) {
+    for (std::size_t row = 0; row < chunk->row_count(); ++row) {
+      failed.emplace(chunk->column(0).text(row), chunk->column(1).text(row));
+    }
+  }
+  return failed;
+}
+
 }  // namespace millrace::batch

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,10 @@ class ChecksTable {
   /// than `partition`, where that run's check did not fail.
   base::Result<std::vector<double>> values_before(const CheckedRun& run, const std::string& check,
                                                   int count);
+
+  /// The partitions of a job for which a check failed the last time, and why.
+  base::Result<std::map<std::string, std::string>> failed_last(const std::string& job,
+                                                               const std::string& check);
 
  private:
   ChecksTable(std::unique_ptr<lake::Table> table, std::size_t files_max)

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "batch/warehouse.hpp"
+#include "batch/proof.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -61,6 +61,15 @@ class DuckDbWarehouse final : public Warehouse {
     }
     TRY(connection.run("COMMIT"));
     return rows;
+  }
+
+  Dialect dialect() const override { return Dialect::DuckDb; }
+
+  Result<ProofValues> measure(const LoadTarget& target, const Partition& partition,
+                              const std::stop_token&) override {
+    const auto file = TRY(Attached::open(path_, engine_));
+    return proof_of(file->connection, proof_parts(target, Dialect::DuckDb),
+                    fmt::format("{} WHERE {}", table_name_of(target), rows_of(target, partition)));
   }
 
  private:

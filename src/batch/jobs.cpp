@@ -58,8 +58,9 @@ Result<void> Jobs::open_tables() {
                            : std::min<std::size_t>(os::core_count(), kThreadsDefaultMax);
   runner_ =
       std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_, *checks_, threads});
-  loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_,
-                                              parts_.folder / "scratch" / "loads", parts_.aws});
+  loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_, *checks_,
+                                              parts_.board, parts_.folder / "scratch" / "loads",
+                                              parts_.aws});
   for (auto& plan : plans.plans) TRY(add_job(std::move(plan)));
   std::map<std::string, std::map<std::string, std::int64_t>> committed;  // by job
   TRY(runs_->end_abandoned([&](const Claim& claim) -> std::optional<std::int64_t> {
@@ -232,6 +233,16 @@ Result<std::vector<RunRow>> Jobs::load(std::string_view name,
   }
   const auto wanted = partition ? TRY(partition_of(job, partition)) : std::optional<Partition>();
   return loads_->load(job.name(), Trigger::Manual, wanted);
+}
+
+Result<std::vector<RunRow>> Jobs::prove(std::string_view name,
+                                        const std::optional<std::string>& partition) {
+  Job& job = *TRY(find(name));
+  if (!job.plan.job.load) {
+    return Error{Code::Invalid, fmt::format("job '{}' has no `load`", name)};
+  }
+  const auto wanted = partition ? TRY(partition_of(job, partition)) : std::optional<Partition>();
+  return loads_->prove(job.name(), wanted);
 }
 
 Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_view from,

@@ -110,6 +110,11 @@ class Jobs {
   base::Result<std::vector<RunRow>> load(std::string_view job,
                                          const std::optional<std::string>& partition = {});
 
+  /// Compares what its warehouse has with the lake: all that is loaded, or one partition.
+  /// Errors  as `load`.
+  base::Result<std::vector<RunRow>> prove(std::string_view job,
+                                          const std::optional<std::string>& partition = {});
+
   /// All jobs with their newest partitions.
   base::Result<std::vector<JobStatus>> list(std::size_t partitions_max = 400);
   base::Result<std::vector<RunRow>> runs(const RunFilter& filter = {});

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <set>
 
 #include "batch/attempts.hpp"
 #include "batch/events.hpp"
+#include "batch/loads_job.hpp"
 #include "lake/retention.hpp"
 #include "lake/snapshot.hpp"
 
@@ -19,21 +19,6 @@ using base::Result;
 using namespace std::chrono_literals;
 
 constexpr auto kPoll = 1s;
-// After a load failed with all its attempts, until it is tried again; doubles each time.
-constexpr std::chrono::microseconds kAgain = 5min;
-
-/// When something is tried again that failed.
-struct Again {
-  base::Time at{};
-  std::chrono::microseconds pause{0};
-  std::string error;
-
-  void put_off(base::Time now, const base::Error& why) {
-    error = why.text();
-    pause = pause == 0us ? kAgain : std::min(pause * 2, kRetryWaitMax);
-    at = now + pause;
-  }
-};
 
 std::unique_ptr<Warehouse> make_warehouse(const config::Warehouse& one, const LoadsParts& parts) {
   using Kind = config::Warehouse::Kind;
@@ -50,39 +35,6 @@ std::unique_ptr<Warehouse> make_warehouse(const config::Warehouse& one, const Lo
 }
 
 }  // namespace
-
-/// A warehouse, and who works on it.
-struct Loads::Place {
-  std::unique_ptr<Warehouse> warehouse;
-  std::mutex mutex;  // one load at a time
-  std::jthread thread;
-};
-
-struct Loads::Job {
-  Job(const RunnableJob& runnable_, const std::string& pipeline, Place& place_)
-      : runnable(runnable_),
-        name(run_name(config())),
-        target{.pipeline = pipeline,
-               .table = config().load->table,
-               .columns = runnable.output.snapshot()->metadata->schema,
-               .partition_column = config().each_column,
-               .redshift = config().load->redshift},
-        place(place_) {}
-
-  const RunnableJob runnable;
-  const std::string name;  // of its loads in `_runs`
-  const LoadTarget target;
-  Place& place;
-  // Guarded by the place's mutex.
-  std::optional<Again> down;                                 // the warehouse did not take loads
-  std::map<std::string, std::pair<LoadMark, Again>> failed;  // partitions that it does not take
-
-  mutable std::mutex mutex;
-  std::optional<Ledger> ledger;  // Guarded by mutex. What the warehouse has; none: not asked yet.
-  std::string error;             // Guarded by mutex.
-
-  const config::Job& config() const { return runnable.plan.job; }
-};
 
 Loads::Loads(const LoadsParts& parts) : parts_(parts) {
   for (const auto& one : parts.pipeline.warehouses) {
@@ -104,6 +56,7 @@ void Loads::add(const RunnableJob& runnable) {
   const auto& config = runnable.plan.job;
   jobs_.emplace(config.name, std::make_unique<Job>(runnable, parts_.pipeline.name,
                                                    *places_.at(config.load->warehouse)));
+  recall_proofs(*jobs_.at(config.name));
 }
 
 void Loads::start() {
@@ -248,18 +201,15 @@ Result<RunRow> Loads::run(Job& job, const Wanted& wanted, Trigger trigger,
                             base::format_time(held->until));
     return row;
   }
-  const auto snapshot = job.runnable.output.snapshot();
-  const auto values = values_of(wanted.partition, job.target.partition_column);
   const PartitionLoad load{.partition = wanted.partition,
                            .mark = wanted.mark,
                            .run_id = row.run_id,
                            .is_again = wanted.is_again,
-                           .select = lake::scan_sql(job.runnable.output.root(), *snapshot->metadata,
-                                                    snapshot->files_of(values))};
+                           .select = select_of(job, wanted.partition)};
   const auto rows = attempt_all(job, load, row, stop);
-  row.status = rows ? RunStatus::Succeeded : RunStatus::Failed;
   if (rows) row.rows = *rows;
-  if (!rows) row.error = rows.error().text();
+  row.error = rows ? prove(job, load, row, stop) : rows.error().text();
+  row.status = row.error.empty() ? RunStatus::Succeeded : RunStatus::Failed;
   row.duration =
       std::chrono::duration_cast<std::chrono::microseconds>(tools.clock.steady_now() - started);
   row.ended_at = std::max(tools.clock.now(), row.started_at);
@@ -270,7 +220,16 @@ Result<RunRow> Loads::run(Job& job, const Wanted& wanted, Trigger trigger,
   }
   note(job, wanted, rows ? nullptr : &rows.error());
   TRY(parts_.runs.finish(std::get<Claim>(claimed), row));
+  parts_.board.publish();
   return row;
+}
+
+// The rows of a partition as the lake has them now.
+std::string Loads::select_of(const Job& job, const Partition& partition) {
+  const auto snapshot = job.runnable.output.snapshot();
+  const auto values = values_of(partition, job.target.partition_column);
+  return lake::scan_sql(job.runnable.output.root(), *snapshot->metadata,
+                        snapshot->files_of(values));
 }
 
 Result<std::int64_t> Loads::attempt_all(Job& job, const PartitionLoad& load, RunRow& row,
@@ -324,6 +283,7 @@ LoadStatus Loads::status(std::string_view name) const {
   const std::lock_guard lock(job.mutex);
   status.is_known = job.ledger.has_value();
   status.error = job.error;
+  status.unproven = job.unproven;
   if (!job.ledger) return status;
   for (const auto& one : not_loaded(job, *job.ledger)) {
     status.waiting.insert(label_of(one.partition));

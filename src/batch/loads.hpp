@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "batch/checks_table.hpp"
 #include "batch/runner.hpp"
 #include "batch/warehouse.hpp"
 
@@ -20,7 +21,9 @@ struct LoadsParts {
   const config::Pipeline& pipeline;
   lake::Tools tools;  ///< its engine reads the lake
   RunsTable& runs;
-  os::Path scratch;  ///< for files on their way
+  ChecksTable& checks;
+  flow::CutBoard& board;  ///< shows what both say to queries
+  os::Path scratch;       ///< for files on their way
   OpenAws aws;
 };
 
@@ -31,6 +34,7 @@ struct LoadStatus {
   bool is_known = false;               ///< the warehouse has been asked what it has
   std::set<std::string> waiting = {};  ///< labels of partitions that are not loaded, if known
   std::string error = {};              ///< why the last load failed; empty if it did not
+  std::map<std::string, std::string> unproven = {};  ///< by label: how lake and warehouse differ
 };
 
 /// Brings results of jobs into warehouses: docs/warehouses.md. It owns a thread for each warehouse,
@@ -58,10 +62,17 @@ class Loads {
   base::Result<std::vector<RunRow>> load(std::string_view job, Trigger trigger,
                                          const std::optional<Partition>& only = {});
 
+  /// Compares what is loaded with the lake, all of it or one partition.
+  /// Errors  what kept it from starting; sides that differ are a run that failed.
+  base::Result<std::vector<RunRow>> prove(std::string_view job,
+                                          const std::optional<Partition>& only = {});
+
   LoadStatus status(std::string_view job) const;
 
   /// How loads of a job are called in `_runs`: `daily_sales@reporting`.
   static std::string run_name(const config::Job& job);
+  /// How its proofs are: `daily_sales@reporting:proof`.
+  static std::string proof_name(const config::Job& job) { return run_name(job) + ":proof"; }
 
  private:
   struct Place;
@@ -83,6 +94,14 @@ class Loads {
   base::Result<std::vector<RunRow>> load_within(Job& job, Trigger trigger,
                                                 const std::optional<Partition>& only,
                                                 const std::stop_token& stop);
+  static std::string select_of(const Job& job, const Partition& partition);
+  base::Result<std::string> differences(Job& job, const Partition& partition,
+                                        const std::string& select, const std::stop_token& stop);
+  std::string prove(Job& job, const PartitionLoad& load, const RunRow& row,
+                    const std::stop_token& stop);
+  base::Result<RunRow> run_proof(Job& job, const Partition& partition, const std::stop_token& stop);
+  void keep_proof(Job& job, const RunRow& row, const base::Result<std::string>& found);
+  void recall_proofs(Job& job);
   void note(Job& job, const std::optional<Wanted>& wanted, const base::Error* error);
 
   const LoadsParts parts_;

@@ -40,6 +40,19 @@ class LoadsTest : public testing::TestWithParam<Kind> {
   }
   std::string file() const { return (folder_.path() / "reporting.duckdb").string(); }
 
+  /// Does something in the warehouse that the pipeline knows nothing of.
+  void tamper(const std::string& sql) {
+    if (is_postgres()) {
+      server_->query(sql).value();
+      return;
+    }
+    auto other = sql::Instance::open({.threads = 1}).value();
+    auto connection = other->connect().value();
+    connection.run("ATTACH '" + file() + "' AS w").value();
+    connection.run("USE w").value();
+    connection.run(sql).value();
+  }
+
   /// What the warehouse answers: `1|a, 2|b`.
   std::string ask(const std::string& select) {
     const auto all = "SELECT coalesce(string_agg(line, ', '), '') FROM (SELECT concat_ws('|', " +
@@ -162,6 +175,65 @@ TEST_P(LoadsTest, WhatWouldLoseSomethingIsRefusedWithTheMend) {
   EXPECT_THAT(rows.back().error, HasSubstr("column 'orders'"));
   EXPECT_THAT(rows.back().error, HasSubstr("drop the table there"));
   EXPECT_EQ(ask("day, customer, orders"), "2026-11-20|ann|1");
+}
+
+TEST_P(LoadsTest, TheProofFindsEachRowThatIsNotWhatTheLakeHas) {
+  JobsBench bench(pipeline(kColumns));
+  bench.order("ann", "1", "2026-11-19T12:00:00Z");
+  bench.order("bob", "2", "2026-11-20T12:00:00Z");
+  bench.order("cid", "3", "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  EXPECT_EQ(jobs->prove("daily", "2026-11-20").error().code, base::Code::NotFound);
+  ASSERT_EQ(jobs->run("daily").value().size(), 4U);
+  EXPECT_EQ(bench.rows("SELECT \"check\", kind, outcome FROM _checks"),
+            "warehouse|proof|passed, warehouse|proof|passed");
+  const auto wrong = [&](const std::string& sql) {
+    tamper(sql);
+    bench.clock.advance(1s);
+    const auto rows = jobs->prove("daily").value();
+    EXPECT_EQ(rows.size(), 2U);
+    EXPECT_EQ(rows[0].error, "");
+    EXPECT_EQ(rows[1].status, RunStatus::Failed);
+    EXPECT_EQ(jobs->list().value()[0].load->unproven.at("2026-11-20"), rows[1].error);
+    EXPECT_EQ(bench.open()->list().value()[0].load->unproven.size(), 1U) << "after a restart";
+    bench.clock.advance(1s);
+    const auto again = jobs->load("daily", "2026-11-20").value();
+    EXPECT_EQ(again[0].status, RunStatus::Succeeded) << again[0].error;
+    EXPECT_TRUE(jobs->list().value()[0].load->unproven.empty());
+    EXPECT_EQ(jobs->prove("daily", "2026-11-20").value()[0].status, RunStatus::Succeeded);
+    return rows[1].error;
+  };
+  EXPECT_THAT(wrong("UPDATE sales.daily SET total = 4 WHERE customer = 'bob'"),
+              HasSubstr("sum(\"total\") is 7.00 in the warehouse and 5.00 in the lake"));
+  EXPECT_THAT(wrong("DELETE FROM sales.daily WHERE customer = 'bob'"),
+              HasSubstr("count(*) is 1 in the warehouse and 2 in the lake"));
+  EXPECT_THAT(wrong("INSERT INTO sales.daily SELECT * FROM sales.daily WHERE customer = 'bob'"),
+              HasSubstr("count(*) is 3 in the warehouse and 2 in the lake"));
+  EXPECT_THAT(wrong("UPDATE sales.daily SET customer = 'bop' WHERE customer = 'bob'"),
+              testing::StartsWith("checksum is "));
+  EXPECT_THAT(
+      wrong("UPDATE sales.daily SET total = 5 - total, orders = 1 WHERE customer IN ('bob', "
+            "'cid')"),
+      testing::StartsWith("checksum is "))
+      << "swapped values: counts and sums are the same";
+  tamper("DROP TABLE sales.daily");
+  EXPECT_THAT(jobs->prove("daily", "2026-11-20").value()[0].error, HasSubstr("does not exist"));
+  EXPECT_THAT(bench.metrics.exposition(), HasSubstr("millrace_job_checks_total{check=\"warehouse\","
+                                                    "job=\"daily\",outcome=\"failed\"} 6"));
+}
+
+TEST_P(LoadsTest, TheProofFindsAFileThatTheLakeLost) {
+  JobsBench bench(pipeline(kColumns));
+  bench.order("ann", "1", "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  ASSERT_EQ(jobs->run("daily").value().back().status, RunStatus::Succeeded);
+  for (const auto& file : std::filesystem::recursive_directory_iterator(
+           bench.folder.path() / "tables" / "daily" / "day=2026-11-20")) {
+    std::filesystem::remove(file);
+  }
+  const auto rows = jobs->prove("daily").value();
+  EXPECT_EQ(rows[0].status, RunStatus::Failed);
+  EXPECT_THAT(rows[0].error, HasSubstr("the lake cannot be read"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Warehouses, LoadsTest, testing::Values(Kind::DuckDb, Kind::Postgres),

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "batch/postgres_columns.hpp"
+#include "batch/proof.hpp"
 #include "batch/warehouse.hpp"
 
 namespace millrace::batch {
@@ -61,6 +62,14 @@ class PostgresWarehouse final : public Warehouse {
     const auto found = now.find(ledger_key(load.partition));
     if (found != now.end() && found->second.covers(load.mark)) return rows;
     return done.error();
+  }
+
+  Dialect dialect() const override { return Dialect::Postgres; }
+
+  Result<ProofValues> measure(const LoadTarget& target, const Partition& partition,
+                              const std::stop_token& stop) override {
+    const auto connection = TRY(connect(stop));
+    return ask(*connection, target, partition, proof_parts(target, Dialect::Postgres));
   }
 
  private:
@@ -216,34 +225,25 @@ class PostgresWarehouse final : public Warehouse {
     }
   }
 
-  // Both sides are asked the same.
+  // What came out there, within the transaction, against the lake.
   Result<void> prove(Connection& connection, const LoadTarget& target,
                      const PartitionLoad& load) const {
-    const auto proof = proof_of(target);
-    const auto there =
-        TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE {}", proof_list(proof),
-                                         table_name_of(target), rows_of(target, load.partition))));
-    const auto here = TRY(proof_here(engine_, target, load.select));
-    for (std::size_t i = 0; i < proof.size(); ++i) {
-      const auto ours = here[i].value_or("NULL");
-      const auto theirs = there.rows[0][i].value_or("NULL");
-      if (ours == theirs || is_same_number(ours, theirs)) continue;
-      return Error{Code::Invalid,
-                   fmt::format("{} is {} in the warehouse and {} in the lake; something there "
-                               "changes rows as they come, like a trigger",
-                               proof[i], theirs, ours)};
-    }
-    return {};
+    auto parts = proof_parts(target, Dialect::Postgres);
+    parts.pop_back();  // the checksum comes after COMMIT: it holds no locks
+    const auto there = TRY(ask(connection, target, load.partition, parts));
+    const auto here = TRY(proof_here(engine_, parts, load.select));
+    const auto differs = difference(parts, here, there);
+    if (differs.empty()) return {};
+    return Error{Code::Invalid,
+                 differs + "; something there changes rows as they come, like a trigger"};
   }
 
-  // A column that is wider there shows more zeros.
-  static bool is_same_number(std::string_view a, std::string_view b) {
-    const auto bare = [](std::string_view text) {
-      if (text.find('.') == std::string_view::npos) return text;
-      text = text.substr(0, text.find_last_not_of('0') + 1);
-      return text.ends_with('.') ? text.substr(0, text.size() - 1) : text;
-    };
-    return bare(a) == bare(b);
+  static Result<ProofValues> ask(Connection& connection, const LoadTarget& target,
+                                 const Partition& partition, const std::vector<ProofPart>& parts) {
+    const auto answer =
+        TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE {}", proof_list(parts),
+                                         table_name_of(target), rows_of(target, partition))));
+    return answer.rows[0];
   }
 
   const std::string url_;

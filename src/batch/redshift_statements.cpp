@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "batch/proof.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -72,11 +73,11 @@ std::string equals(const std::string& expression, const std::optional<std::strin
 void add_proof(const LoadPlan& plan, std::vector<LoadStep>& steps) {
   const auto rows = fmt::format("{} WHERE {}", table_there(plan.target),
                                 rows_of(plan.target, plan.load.partition));
-  const auto expressions = proof_of(plan.target);
-  steps.push_back({guard(equals(expressions[0], plan.proof[0]), rows), Guards::Count});
+  const auto parts = proof_parts(plan.target, Dialect::Redshift);
+  steps.push_back({guard(equals(parts[0].sql, plan.proof[0]), rows), Guards::Count});
   std::vector<std::string> sums;
-  for (std::size_t i = 1; i < expressions.size(); ++i) {
-    sums.push_back(equals(expressions[i], plan.proof[i]));
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    sums.push_back(equals(parts[i].sql, plan.proof[i]));
   }
   if (!sums.empty()) steps.push_back({guard(base::join(sums, " AND "), rows), Guards::Sums});
 }
@@ -130,6 +131,12 @@ std::string ledger_query(const LoadTarget& target, const std::optional<std::stri
   return fmt::format(
       "SELECT \"partition\", \"life\", \"mark\", \"run_id\", \"rows\" FROM {} WHERE {}",
       ledger_there(target), ledger_rows(target, key));
+}
+
+std::string proof_query(const LoadTarget& target, const Partition& partition) {
+  return fmt::format("SELECT {} FROM {} WHERE {}",
+                     proof_list(proof_parts(target, Dialect::Redshift)), table_there(target),
+                     rows_of(target, partition));
 }
 
 std::string make_schema(const std::string& schema) {

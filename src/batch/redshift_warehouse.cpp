@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "batch/events.hpp"
+#include "batch/proof.hpp"
 #include "batch/redshift_gate.hpp"
 #include "batch/redshift_staging.hpp"
 #include "batch/redshift_statements.hpp"
@@ -100,7 +101,8 @@ class RedshiftLoad {
   // What the lake says to the proof, and how long its texts are.
   Result<ProofValues> measure(const LoadTarget& target, const PartitionLoad& load,
                               std::vector<RedshiftColumn>& columns) {
-    auto proof = TRY(proof_here(parts_.tools.engine, target, load.select));
+    auto proof = TRY(
+        proof_here(parts_.tools.engine, proof_parts_here(target, Dialect::Redshift), load.select));
     std::vector<std::string> list;
     std::vector<RedshiftColumn*> texts;
     for (auto& column : columns) {
@@ -183,14 +185,15 @@ class RedshiftLoad {
 
   static Error refused(const LoadPlan& plan, Guards guards, const Error& error) {
     if (guards == Guards::Nothing || !is_zero(error.message)) return error;
-    const auto expressions = proof_of(plan.target);
+    const auto parts = proof_parts(plan.target, Dialect::Redshift);
     if (guards == Guards::Count) {
       return {Code::Invalid,
               fmt::format("count(*) is {} in the lake and another in the warehouse; something "
                           "there changes rows as they come",
                           plan.proof[0].value_or("NULL"))};
     }
-    const std::vector<std::string> sums(expressions.begin() + 1, expressions.end());
+    std::vector<std::string> sums;
+    for (std::size_t i = 1; i < parts.size(); ++i) sums.push_back(parts[i].name);
     return {Code::Invalid,
             fmt::format("{} {} not what the lake has; something in the warehouse changes values as "
                         "they come",
@@ -226,6 +229,18 @@ class RedshiftWarehouse final : public Warehouse {
     auto* client = TRY(parts_.aws());
     const auto gate = TRY(open_redshift_gate(parts_, *client, stop));
     return RedshiftLoad(parts_, *client, *gate, stop).run(target, load);
+  }
+
+  Dialect dialect() const override { return Dialect::Redshift; }
+
+  Result<ProofValues> measure(const LoadTarget& named, const Partition& partition,
+                              const std::stop_token& stop) override {
+    const auto target = TRY(in_small_letters(named));
+    auto* client = TRY(parts_.aws());
+    const auto gate = TRY(open_redshift_gate(parts_, *client, stop));
+    auto rows = TRY(gate->query(proof_query(target, partition)));
+    if (rows.size() != 1) return Error{Code::Corrupt, "Redshift's answer to the proof is none"};
+    return std::move(rows.front());
   }
 
  private:

@@ -51,6 +51,11 @@ struct PartitionLoad {
   std::string select;     ///< gives its rows, with all columns of the target
 };
 
+/// How a warehouse says what aggregates it computes.
+enum class Dialect : std::uint8_t { DuckDb, Postgres, Redshift };
+/// The values of aggregates, as texts; none is NULL.
+using ProofValues = std::vector<std::optional<std::string>>;
+
 /// A database that gets results of jobs. A load is done once, and as a whole: docs/warehouses.md.
 /// Errors  Unavailable: it is down. Denied, Invalid: what the warehouse's owner must mend.
 /// Threads: one at a time.
@@ -63,6 +68,12 @@ class Warehouse {
   /// Shape   how many rows the partition has there.
   virtual base::Result<std::int64_t> load(const LoadTarget& target, const PartitionLoad& load,
                                           const std::stop_token& stop) = 0;
+
+  virtual Dialect dialect() const = 0;
+  /// What the partition's rows there say to `proof_parts` of the dialect.
+  /// Errors  also NotFound, Invalid: the table, or a column of it, is gone.
+  virtual base::Result<ProofValues> measure(const LoadTarget& target, const Partition& partition,
+                                            const std::stop_token& stop) = 0;
 };
 
 /// Who asks AWS; it is opened when it is first needed.
@@ -91,15 +102,5 @@ std::string schema_of(const LoadTarget& target);
 /// Quoted.
 std::string table_name_of(const LoadTarget& target);
 std::string ledger_name_of(const LoadTarget& target);
-
-/// What two databases must agree on: the count of rows, and the sum of each column of whole numbers
-/// or decimals.
-std::vector<std::string> proof_of(const LoadTarget& target);
-/// What the lake's engine says to it, as texts; none is NULL.
-using ProofValues = std::vector<std::optional<std::string>>;
-base::Result<ProofValues> proof_here(sql::Instance& engine, const LoadTarget& target,
-                                     const std::string& select);
-/// The SELECT list that gives it as texts.
-std::string proof_list(const std::vector<std::string>& proof);
 
 }  // namespace millrace::batch

@@ -25,6 +25,7 @@ Json load_json(const batch::LoadStatus& load) {
   return {{"warehouse", load.warehouse},
           {"table", load.table},
           {"waiting", load.is_known ? Json(load.waiting.size()) : Json()},
+          {"unproven", load.unproven},
           {"error", text_or_null(load.error)}};
 }
 
@@ -64,6 +65,7 @@ void Jobs::add_to(Routes& routes, const Pools& pools) {
   routes.get("/v1/runs", pools.queries, call(&Jobs::runs));
   routes.post("/v1/jobs/{job}/runs", pools.operations, call(&Jobs::run));
   routes.post("/v1/jobs/{job}/loads", pools.operations, call(&Jobs::load));
+  routes.post("/v1/jobs/{job}/proofs", pools.operations, call(&Jobs::prove));
   routes.post("/v1/jobs/{job}/backfill", pools.operations, call(&Jobs::backfill));
 }
 
@@ -104,6 +106,14 @@ Result<http::Response> Jobs::load(const http::Request& request) const {
   const std::string& name = request.path_parameter("job");
   if (!parts_.pipeline.job(name)) return no_such_job(parts_.pipeline, name);
   return runs_answer(TRY(parts_.jobs.load(name, partition)));
+}
+
+Result<http::Response> Jobs::prove(const http::Request& request) const {
+  const auto body = TRY(JsonBody::parse(request, {"partition"}));
+  const auto partition = TRY(body.text("partition"));
+  const std::string& name = request.path_parameter("job");
+  if (!parts_.pipeline.job(name)) return no_such_job(parts_.pipeline, name);
+  return runs_answer(TRY(parts_.jobs.prove(name, partition)));
 }
 
 Result<http::Response> Jobs::backfill(const http::Request& request) const {

@@ -17,6 +17,7 @@ class Jobs {
   base::Result<http::Response> runs(const http::Request& request) const;
   base::Result<http::Response> run(const http::Request& request) const;
   base::Result<http::Response> load(const http::Request& request) const;
+  base::Result<http::Response> prove(const http::Request& request) const;
   base::Result<http::Response> backfill(const http::Request& request) const;
 
   const ApiParts& parts_;

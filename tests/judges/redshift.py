@@ -12,8 +12,8 @@ from sqlfluff.core import Linter
 
 from harness.millrace import Failure
 from operations import LeftOut, expect, expect_equal
-from operations.redshift import ROLE, Place, told
-from operations.warehouse import ask, send
+from operations.redshift import ROLE, Place
+from operations.warehouse import ask, send, told
 
 AWKWARD = ["select", 'a ""b"" c', "ü.ö", "1st", "semi;colon -- x", "Upper Case", "/* c */", "it's", "$1", "group", "x" * 63]
 COLUMNS = "customer, count(*) AS \"order\", sum(amount) AS \"sum(amount)\", [1] AS \"list\", " + ", ".join(

@@ -1,5 +1,4 @@
 """Results of jobs in what stands in for Redshift, and everything that can go wrong on the way there."""
-import json
 import os
 import random
 import threading
@@ -11,7 +10,7 @@ from harness.postgres_server import PostgresServer
 from harness.redshift import DataApi, Redshift, Wire
 from harness.s3_store import S3Store, versitygw
 from operations import LeftOut, expect, expect_equal, expect_texts
-from operations.warehouse import ask, send
+from operations.warehouse import ask, send, told
 
 ROLE = "arn:aws:iam::123456789012:role/copy"
 PIPELINE = """
@@ -78,14 +77,6 @@ class Place:
         expect_equal(ledger, [f"t|{len(lake)}"], "the ledger")
 
 
-def told(millrace, *words):
-    """What a command says, and how all runs ended: the thread of the loads may have been faster than the command."""
-    done = ask(millrace, *words)
-    runs = json.loads(millrace.request("GET", "/v1/runs")[2])["runs"]
-    return done.stdout + done.stderr + "\n".join(f"{run['job']} {run['partition']} {run['status']}, {run['rows']} rows {run['error']}"
-                                                 for run in runs)
-
-
 def check_loads(folder, is_wire):
     with Place(folder) as place:
         millrace = place.millrace(is_wire).start()
@@ -97,6 +88,9 @@ def check_loads(folder, is_wire):
         send(millrace, ["11-20"], 5, amount="2.00")
         ask(millrace, "job", "run", "daily")
         expect_equal(place.rows(), ["2026-11-19|3|3|3.75", "2026-11-20|5|8|13.75"], "what the warehouse has of the second run")
+        place.postgres.psql("UPDATE sales.daily SET total = 0 WHERE customer = 'c1' AND day = '2026-11-20'")
+        expect_texts(told(millrace, "job", "prove", "daily"), "daily@reporting:proof 2026-11-19 succeeded",
+                     "daily@reporting:proof 2026-11-20 failed", 'sum("total") is')
         # A run that leaves nothing takes the rows away.
         place.store.boto3().put_object(Bucket="staging", Key="st/millrace/shop/sales.daily/old/data_0.parquet", Body=b"left")
         place.store.boto3().put_object(Bucket="staging", Key="st/millrace/shop/sales.daily_2/old/data_0.parquet", Body=b"another's")

@@ -56,12 +56,19 @@ def ask(millrace, *words):
     return subprocess.run([BINARY, *words, "--data", str(millrace.data)], capture_output=True, text=True, timeout=120, check=False)
 
 
+def told(millrace, *words):
+    """What a command says, and how all runs ended: the thread of the loads may have been faster than the command."""
+    done = ask(millrace, *words)
+    runs = json.loads(millrace.request("GET", "/v1/runs")[2])["runs"]
+    return done.stdout + done.stderr + "\n".join(f"{run['job']} {run['partition']} {run['status']}, {run['rows']} rows {run['error']}"
+                                                 for run in runs)
+
+
 def test_loads(folder):
     with server() as postgres:
         millrace = millrace_with(folder, postgres.url).start()
         send(millrace, ["11-19", "11-20"], 3)
-        done = ask(millrace, "job", "run", "daily")
-        expect_texts(done.stdout, "daily 2026-11-20 succeeded", "daily@reporting 2026-11-20 succeeded, 3 rows")
+        expect_texts(told(millrace, "job", "run", "daily"), "daily 2026-11-20 succeeded", "daily@reporting 2026-11-20 succeeded, 3 rows")
         rows = postgres.psql("SELECT day, count(*), sum(total) FROM sales.daily GROUP BY day ORDER BY day")
         expect_equal(rows, ["2026-11-19|3|3.75", "2026-11-20|3|3.75"], "what the warehouse has")
         expect_texts(ask(millrace, "job", "load", "daily").stdout, "the warehouse has every partition")
@@ -105,6 +112,28 @@ def test_a_server_that_is_killed_during_loads(folder):
         millrace.stop()
         failed = sum('"load.failed"' in line or "job.run_retried" in line for line in millrace.log.read_text().splitlines())
         expect(failed > 0, "no load was ever disturbed, so nothing was shown")
+
+
+def test_the_proof(folder):
+    with server() as postgres:
+        millrace = millrace_with(folder, postgres.url).start()
+        send(millrace, ["11-19", "11-20"], 3)
+        ask(millrace, "job", "run", "daily")
+        ask(millrace, "job", "load", "daily")
+        good = ask(millrace, "job", "prove", "daily")
+        expect_equal(good.returncode, 0, f"the exit code of a proof that holds ({good.stdout}{good.stderr})")
+        expect_texts(good.stdout, "daily@reporting:proof 2026-11-19 succeeded", "daily@reporting:proof 2026-11-20 succeeded")
+        postgres.psql("UPDATE sales.daily SET customer = 'c7' WHERE customer = 'c1' AND day = '2026-11-20'")
+        bad = ask(millrace, "job", "prove", "daily", "2026-11-20")
+        expect_equal(bad.returncode, 1, "the exit code of a proof that does not hold")
+        expect_texts(bad.stdout, "daily@reporting:proof 2026-11-20 failed", "checksum is")
+        expect_texts(ask(millrace, "job", "list").stdout, "2026-11-20 is not what the lake has")
+        checks = millrace.query("SELECT outcome, detail LIKE 'checksum is % in the warehouse and % in the lake' FROM _checks "
+                                "WHERE \"partition\" = '2026-11-20' AND kind = 'proof' ORDER BY checked_at DESC LIMIT 1")
+        expect_equal(checks, [["failed", True]], "what _checks says")
+        ask(millrace, "job", "load", "daily", "2026-11-20")
+        expect("is not what" not in ask(millrace, "job", "list").stdout, "it was loaded anew, and is not proven")
+        millrace.stop()
 
 
 def test_a_wrong_address(folder):

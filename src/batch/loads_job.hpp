@@ -1,0 +1,67 @@
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "batch/attempts.hpp"
+#include "batch/loads.hpp"
+
+// What `Loads` keeps; loads.cpp and loads_proof.cpp share it.
+namespace millrace::batch {
+
+// After a load failed with all its attempts, until it is tried again; doubles each time.
+inline constexpr std::chrono::microseconds kAgain = std::chrono::minutes(5);
+
+/// When something is tried again that failed.
+struct Again {
+  base::Time at{};
+  std::chrono::microseconds pause{0};
+  std::string error;
+
+  void put_off(base::Time now, const base::Error& why) {
+    error = why.text();
+    pause = pause.count() == 0 ? kAgain : std::min(pause * 2, kRetryWaitMax);
+    at = now + pause;
+  }
+};
+
+/// A warehouse, and who works on it.
+struct Loads::Place {
+  std::unique_ptr<Warehouse> warehouse;
+  std::mutex mutex;  // one load at a time
+  std::jthread thread;
+};
+
+struct Loads::Job {
+  Job(const RunnableJob& runnable_, const std::string& pipeline, Place& place_)
+      : runnable(runnable_),
+        name(run_name(config())),
+        target{.pipeline = pipeline,
+               .table = config().load->table,
+               .columns = runnable.output.snapshot()->metadata->schema,
+               .partition_column = config().each_column,
+               .redshift = config().load->redshift},
+        place(place_) {}
+
+  const RunnableJob runnable;
+  const std::string name;  // of its loads in `_runs`
+  const LoadTarget target;
+  Place& place;
+  // Guarded by the place's mutex.
+  std::optional<Again> down;                                 // the warehouse did not take loads
+  std::map<std::string, std::pair<LoadMark, Again>> failed;  // partitions that it does not take
+
+  mutable std::mutex mutex;
+  std::optional<Ledger> ledger;  // Guarded by mutex. What the warehouse has; none: not asked yet.
+  std::string error;             // Guarded by mutex.
+  // Guarded by mutex. By label: what the last proof of a partition found, if it was not well.
+  std::map<std::string, std::string> unproven;
+
+  const config::Job& config() const { return runnable.plan.job; }
+};
+
+}  // namespace millrace::batch
