@@ -39,6 +39,7 @@ FOREIGN = {
     "aws/": {"aws"},
     "lmdb": {"flow"},
     "libpq-fe.h": {"postgres"},
+    "librdkafka/": {"source"},
     "prometheus/": {"base"},
     "spdlog/": {"base"},
     "CLI/": {"app"},

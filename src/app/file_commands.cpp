@@ -53,7 +53,7 @@ void add_run(CLI::App& app, Command& chosen) {
   command->add_flag("--accept-new-source", options->accepts_new_source,
                     "Read on though a source was deleted and made anew");
   command->add_flag("--accept-lost-records", options->accepts_lost_records,
-                    "Read on behind records that a Kinesis stream no longer retains");
+                    "Read on behind records that Kinesis or Kafka no longer retains");
   command
       ->add_option("--memory", options->memory,
                    "About how much memory to use, divided among the parts")

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "source/files_source.hpp"
+#include "source/kafka_source.hpp"
 #include "source/kinesis_source.hpp"
 #include "source/resting_source.hpp"
 #include "source/s3_files.hpp"
@@ -41,13 +42,31 @@ Result<std::unique_ptr<source::Source>> open_kinesis(const config::Source& sourc
       {session->client(), world.disk, world.clock, world.random, world.telemetry()});
 }
 
+Result<std::unique_ptr<source::Source>> open_kafka(const config::Source& source,
+                                                   const InstanceOptions& options, World& world) {
+  const auto state_folder = options.data / "kafka" / source.name;
+  if (!options.reads_streams) {
+    return source::open_resting_kafka_source(source, world.disk, state_folder);
+  }
+  return source::open_kafka_source(source,
+                                   {.state_folder = state_folder,
+                                    .buffer_bytes_max = options.memory.log_queue,
+                                    .accepts_lost_records = options.accepts_lost_records},
+                                   {world.disk, world.clock, world.telemetry()});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<source::Source>> open_foreign_source(const config::Source& source,
                                                             const InstanceOptions& options,
                                                             World& world) {
-  const bool is_kinesis = std::holds_alternative<config::KinesisSource>(source.from);
-  return is_kinesis ? open_kinesis(source, options, world) : open_files(source, options, world);
+  if (std::holds_alternative<config::KinesisSource>(source.from)) {
+    return open_kinesis(source, options, world);
+  }
+  if (std::holds_alternative<config::KafkaSource>(source.from)) {
+    return open_kafka(source, options, world);
+  }
+  return open_files(source, options, world);
 }
 
 }  // namespace millrace::app

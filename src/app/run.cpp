@@ -170,17 +170,19 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
     return Exit::Usage;
   }
   World world(options.log_format, options.log_level);
+  InstanceOptions instance{.data = options.data,
+                           .memory = *memory,
+                           .job_threads = options.job_threads,
+                           .unknown_source = options.accepts_new_source
+                                                 ? flow::UnknownSource::Accept
+                                                 : flow::UnknownSource::Stop,
+                           .accepts_lost_records = options.accepts_lost_records,
+                           .lake_cache_bytes = *cache};
+  instance.aws_keys = std::move(aws_keys);
   const auto served = ServedInstance::start(
       {.pipeline = std::get<config::Pipeline>(std::move(file->outcome)),
        .text = file->text,
-       .instance = {.data = options.data,
-                    .memory = *memory,
-                    .job_threads = options.job_threads,
-                    .unknown_source = options.accepts_new_source ? flow::UnknownSource::Accept
-                                                                 : flow::UnknownSource::Stop,
-                    .accepts_lost_records = options.accepts_lost_records,
-                    .lake_cache_bytes = *cache,
-                    .aws_keys = std::move(aws_keys)},
+       .instance = std::move(instance),
        .server = std::move(*server)},
       [&](const Error& error) { ending.fail(error); }, world);
   if (!served) {

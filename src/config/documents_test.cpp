@@ -151,7 +151,7 @@ TEST(JsonSchema, RefusesWhatTheCodeRefuses) {
             "$.tables.t.commit.every type");
   EXPECT_EQ(check(start + "tables: {t: {from: s, sql: x, commit: {every: 10x}}}"),
             "$.tables.t.commit.every pattern");
-  EXPECT_EQ(check("pipeline: p\nsources: {s: {from: kafka, schema: {a: int}}}"),
+  EXPECT_EQ(check("pipeline: p\nsources: {s: {from: pulsar, schema: {a: int}}}"),
             "$.sources.s.from pattern");
   EXPECT_NE(check("pipeline: p\nsources: {s: {from: log, shards: 300, schema: {a: int}}}"), "");
   EXPECT_EQ(check("pipeline: p\nsources: {s: {from: log, shards: '${N}', schema: {a: int}}}"), "");

@@ -7,6 +7,7 @@ namespace millrace::config {
 /// Readers of the sections; each reports what is wrong to the file and reads on. What would only
 /// make wrong what builds on it is left empty: a schema, a path, an SQL text.
 Source read_source(YamlFile& file, const Entry& entry);
+KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source);
 Lookup read_lookup(YamlFile& file, const Entry& entry);
 Table read_table(YamlFile& file, const Entry& entry);
 Job read_job(YamlFile& file, const Entry& entry);

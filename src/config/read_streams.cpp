@@ -165,7 +165,7 @@ KinesisSource read_kinesis(YamlFile& file, Section& section, const Source& sourc
   if (section.has("stream") && kinesis.stream.empty()) {
     file.fail(section.place_of("stream"), "stream: is empty");
   }
-  const auto start = section.text("start");
+  const auto start = section.has("start") ? section.text("start") : "trim_horizon";
   if (start == "latest") {
     kinesis.start = Start::Latest;
   } else if (start != "trim_horizon") {
@@ -200,22 +200,6 @@ void read_csv(YamlFile& file, Section& section, Source& source) {
   }
 }
 
-// True if `from` names what only a later version has.
-bool is_of_later_version(YamlFile& file, const Entry& entry) {
-  if (!entry.value.IsMap()) return false;
-  for (const auto& pair : entry.value) {
-    const bool is_from = pair.first.IsScalar() && pair.first.Scalar() == "from";
-    if (!is_from || !pair.second.IsScalar()) continue;
-    const auto& from = pair.second.Scalar();
-    if (from != "kafka") continue;
-    file.fail(pair.second, fmt::format("from: {} is not available in this version; log, files and "
-                                       "kinesis are",
-                                       from));
-    return true;
-  }
-  return false;
-}
-
 // Keys of other kinds of sources than this one.
 void refuse_others(YamlFile& file, Section& section, const std::string& from) {
   if (from != "log") refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
@@ -223,16 +207,24 @@ void refuse_others(YamlFile& file, Section& section, const std::string& from) {
     refuse(file, section, {"path", "header", "anonymous", "look_every"}, "from: files");
   }
   if (from != "kinesis") {
-    refuse(file, section, {"stream", "start", "fan_out", "poll"}, "from: kinesis");
+    refuse(file, section, {"stream", "fan_out", "poll"}, "from: kinesis");
   }
-  if (from == "log") refuse(file, section, {"region"}, "from: kinesis, or files on S3");
+  if (from != "kafka") {
+    refuse(file, section,
+           {"brokers", "topic", "isolation", "tombstones", "group", "security", "options"},
+           "from: kafka");
+  }
+  if (from == "log" || from == "files") {
+    refuse(file, section, {"start"}, "from: kinesis and from: kafka");
+  }
+  if (from == "log" || from == "kafka")
+    refuse(file, section, {"region"}, "from: kinesis, or files on S3");
 }
 
 }  // namespace
 
 Source read_source(YamlFile& file, const Entry& entry) {
   Source source{.name = entry.name, .place = entry.place};
-  if (is_of_later_version(file, entry)) return source;
   Section section(file, entry, "source");
   const auto before = file.problem_count();
   if (section.has("schema")) source.schema = read_columns(file, section, "schema");
@@ -260,6 +252,8 @@ Source read_source(YamlFile& file, const Entry& entry) {
     source.from = read_files(file, section);
   } else if (from == "kinesis") {
     source.from = read_kinesis(file, section, source);
+  } else if (from == "kafka") {
+    source.from = read_kafka(file, section, source);
   } else {
     source.from = read_log(file, section, source);
   }

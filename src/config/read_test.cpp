@@ -244,7 +244,7 @@ tables:
       "1:11 pipeline: a name of at most 64 letters, digits, _ and - is expected\n"
       "2:11 timezone: there is no time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?\n"
       "4:3 'Orders' is no name: a small letter, then small letters, digits and _, at most 64\n"
-      "5:11 from: 'lgo' is not one of log, files, kinesis; did you mean 'log'?\n"
+      "5:11 from: 'lgo' is not one of log, files, kinesis, kafka; did you mean 'log'?\n"
       "6:13 shards: 0 is not within 1 to 256\n"
       "7:17 'varchr' is not a type: there is no type 'varchr'; did you mean 'varchar'?\n"
       "7:25 column '_b': names that start with _ are the pipeline's own\n"
@@ -255,7 +255,6 @@ tables:
 TEST_F(ReadPipeline, RefusesWhatIsOfALaterVersion) {
   EXPECT_EQ(errors(R"(pipeline: p
 sources:
-  k: {from: kafka, topic: x, brokers: y}
   f: {from: files, path: "gs://bucket/in/*", schema: {a: varchar}}
 lookups:
   g: {from: "mysql://host/db", key: a}
@@ -263,13 +262,12 @@ rollups: {}
 jobs:
   j: {sql: SELECT 1, engine: spark}
 )"),
-            "3:13 from: kafka is not available in this version; log, files and kinesis are\n"
-            "4:26 path: gs:// is not available in this version; give a local folder or "
+            "3:26 path: gs:// is not available in this version; give a local folder or "
             "s3://bucket/…\n"
-            "6:13 from: mysql:// is not available in this version; give a CSV, Parquet or JSON "
+            "5:13 from: mysql:// is not available in this version; give a CSV, Parquet or JSON "
             "file, here or on s3://, dynamodb://table or postgres://\n"
-            "7:1 'rollups' is not available in this version\n"
-            "9:22 'engine' is not available in this version\n");
+            "6:1 'rollups' is not available in this version\n"
+            "8:22 'engine' is not available in this version\n");
 }
 
 TEST_F(ReadPipeline, ReplacesVariables) {

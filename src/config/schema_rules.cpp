@@ -1,5 +1,6 @@
 #include "base/result.hpp"
 #include "config/schema.hpp"
+#include "config/source_rules.hpp"
 
 namespace millrace::config {
 namespace {
@@ -30,64 +31,6 @@ std::vector<SectionRule> file_rules() {
             {"tests", ListOf, "test", false, "", "Records and the rows that they must become."},
             {"rollups", Any, "", false, "", "Aggregates over windows.", false},
             {"warehouses", MapOf, "warehouse", false, "", "Where job results are loaded."}}}};
-}
-
-std::vector<SectionRule> source_rules() {
-  return {
-      {"source",
-       "A stream in.",
-       {{"from", Words, "log|files|kinesis", true, "",
-         "`log`: the embedded stream, written over HTTP. `files`: the files of a folder. "
-         "`kinesis`: a Kinesis data stream."},
-        {"shards", Integer, "1..256", false, "1",
-         "log: how many parts the stream is split into. Another number reshards the stream at the "
-         "next start."},
-        {"partition_key", Text, "", false, "",
-         "log: the column whose value chooses the shard; records of one value keep their order."},
-        {"retention", Object, "retention", false, "",
-         "log: how long records are kept after every table has them."},
-        {"path", Text, "", false, "",
-         "files: a glob, relative to this file, or `s3://bucket/prefix/*`; `.gz` and `.zst` are "
-         "unpacked."},
-        {"look_every", Duration, "1s..1d", false, "10s",
-         "files on S3: how often new ones are looked for."},
-        {"region", Text, "", false, "the ARN's, or the environment's",
-         "kinesis, files on S3: the AWS region of the stream or bucket."},
-        {"anonymous", Boolean, "", false, "false",
-         "files on S3: requests are not signed, for what is open to everybody."},
-        {"stream", Text, "", false, "the source's name", "kinesis: the stream's name, or its ARN."},
-        {"start", Text, "", false, "trim_horizon",
-         "kinesis: where the first reading begins: `trim_horizon`, the oldest record there is; "
-         "`latest`, records that come from then on; or a time like `2026-11-20T12:00:00Z`."},
-        {"fan_out", Text, "", false, "",
-         "kinesis: read by enhanced fan-out, as the consumer of this name (made if there is none) "
-         "or ARN."},
-        {"poll", Duration, "200ms..1m", false, "400ms",
-         "kinesis: how often a shard is asked for records, unless by fan-out."},
-        {"format", Words, "json|csv", false, "json", "How a record is written."},
-        {"schema", Columns, "", true, "", "The columns, `name: type`."},
-        {"unknown_fields", Words, "ignore|reject|keep", false, "ignore",
-         "What becomes of fields that the schema lacks; `keep` (json only) puts them into the "
-         "column `_extra`."},
-        {"event_time", Object, "event_time", false, "", "When a record happened."},
-        {"delimiter", Text, "", false, ",", "csv: the character that separates fields."},
-        {"header", Boolean, "", false, "true", "csv files: the first line names the columns."},
-        {"null_text", Text, "", false, "", "csv: the unquoted text that means NULL."}}}};
-}
-
-std::vector<SectionRule> source_part_rules() {
-  return {
-      {"retention",
-       "How long a stream keeps its records.",
-       {{"time", Duration, "1m..10000d", false, "7d",
-         "Older records go, once every table has them."},
-        {"bytes", Bytes, "1MiB..1024TiB", false, "10GB",
-         "Above it, the oldest records go; if tables still need them, senders are told to wait."}}},
-      {"event_time",
-       "When a record happened.",
-       {{"column", Text, "", true, "", "A column of type timestamptz."},
-        {"lateness", Duration, "0s..366d", false, "0s",
-         "How late records usually come: scheduled jobs wait that long."}}}};
 }
 
 std::vector<SectionRule> lookup_rules() {
@@ -361,9 +304,9 @@ std::vector<SectionRule> metrics_rules() {
 const std::vector<SectionRule>& section_rules() {
   static const std::vector<SectionRule> kSections = [] {
     std::vector<SectionRule> all;
-    for (const auto& rules : {file_rules(), source_rules(), source_part_rules(), lookup_rules(),
-                              table_rules(), alert_rules(), job_rules(), warehouse_rules(),
-                              report_rules(), metrics_rules(), maintenance_rules()}) {
+    for (const auto& rules :
+         {file_rules(), source_rules(), lookup_rules(), table_rules(), alert_rules(), job_rules(),
+          warehouse_rules(), report_rules(), metrics_rules(), maintenance_rules()}) {
       all.insert(all.end(), rules.begin(), rules.end());
     }
     return all;

@@ -158,10 +158,12 @@ Result<std::shared_ptr<Ingest::Target>> Ingest::target_of(const http::Request& r
   if (found != targets_.end()) return found->second;
   const auto* source = pipeline_.source(name);
   if (source) {
-    const bool is_files = std::holds_alternative<config::FilesSource>(source->from);
+    const char* what = std::holds_alternative<config::FilesSource>(source->from) ? "files"
+                       : std::holds_alternative<config::KafkaSource>(source->from)
+                           ? "a topic of Kafka"
+                           : "a Kinesis data stream";
     return Error{Code::Invalid,
-                 fmt::format("the source '{}' reads {}; records cannot be sent to it", name,
-                             is_files ? "files" : "a Kinesis data stream")};
+                 fmt::format("the source '{}' reads {}; records cannot be sent to it", name, what)};
   }
   std::vector<std::string> names;
   for (const auto& [known, target] : targets_) names.push_back(known);

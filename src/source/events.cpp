@@ -26,12 +26,13 @@ void file_finished(base::Telemetry telemetry, const std::string& source, const s
 void records_read(base::Telemetry telemetry, const std::string& source, std::uint64_t records,
                   std::uint64_t bytes) {
   telemetry.metrics
-      .counter("millrace_source_records_total", "Records read from files or Kinesis.",
+      .counter("millrace_source_records_total", "Records read from files, Kinesis or Kafka.",
                {{"source", source}})
       .add(static_cast<double>(records));
   telemetry.metrics
       .counter("millrace_source_bytes_total",
-               "Bytes of records read from files (unpacked) or Kinesis.", {{"source", source}})
+               "Bytes of records read from files (unpacked), Kinesis or Kafka.",
+               {{"source", source}})
       .add(static_cast<double>(bytes));
 }
 
@@ -109,6 +110,20 @@ void records_lost(base::Telemetry telemetry, const std::string& source, const st
       .add();
   telemetry.log.write(Level::Error, "source.records_lost",
                       {{"source", source}, {"shard", shard}, {"position", position}});
+}
+
+void tombstones_skipped(base::Telemetry telemetry, const std::string& source, std::int64_t count) {
+  if (count <= 0) return;
+  telemetry.metrics
+      .counter("millrace_source_tombstones_total",
+               "Records of Kafka without a value that were passed over.", {{"source", source}})
+      .add(static_cast<double>(count));
+}
+
+void partitions_found(base::Telemetry telemetry, const std::string& source, std::size_t count,
+                      std::size_t all) {
+  telemetry.log.write(Level::Info, "source.partitions_found",
+                      {{"source", source}, {"count", count}, {"all", all}});
 }
 
 void state_lost(base::Telemetry telemetry, const std::string& source) {

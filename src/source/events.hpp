@@ -37,6 +37,11 @@ void shard_ended(base::Telemetry telemetry, const std::string& source, const std
 /// The operator wanted reading to go on behind records that are no longer retained.
 void records_lost(base::Telemetry telemetry, const std::string& source, const std::string& shard,
                   std::int64_t position);
+/// Of Kafka: records without a value were passed over.
+void tombstones_skipped(base::Telemetry telemetry, const std::string& source, std::int64_t count);
+/// The topic has more partitions than before.
+void partitions_found(base::Telemetry telemetry, const std::string& source, std::size_t count,
+                      std::size_t all);
 /// Tables know the source, its state folder does not.
 void state_lost(base::Telemetry telemetry, const std::string& source);
 

@@ -42,7 +42,11 @@ class RestingSource final : public Source {
 Result<std::unique_ptr<Source>> open_resting_source(os::Disk& disk, const os::Path& state_folder) {
   const auto incarnation = TRY(KinesisState::incarnation_in(disk, state_folder));
   if (incarnation.empty()) return std::unique_ptr<Source>();
-  return std::unique_ptr<Source>(std::make_unique<RestingSource>(incarnation));
+  return make_resting_source(incarnation);
+}
+
+std::unique_ptr<Source> make_resting_source(std::string incarnation) {
+  return std::make_unique<RestingSource>(std::move(incarnation));
 }
 
 }  // namespace millrace::source

@@ -11,5 +11,7 @@ namespace millrace::source {
 /// life that `state_folder` knows, without shards. Shape   null: the folder knows none.
 base::Result<std::unique_ptr<Source>> open_resting_source(os::Disk& disk,
                                                           const os::Path& state_folder);
+/// A source of that life without shards.
+std::unique_ptr<Source> make_resting_source(std::string incarnation);
 
 }  // namespace millrace::source

@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+
+#include "base/units.hpp"
+#include "config/test_errors.hpp"
+
+namespace millrace::config {
+namespace {
+
+std::string source(std::string_view text) {
+  return errors("sources:\n  s: {from: kafka, schema: {a: varchar}, " + std::string(text) + "}\n");
+}
+std::string secured(std::string_view text) {
+  return source("brokers: b, security: {" + std::string(text) + "}");
+}
+KafkaSource read(std::string_view text) {
+  const auto parsed = parse_pipeline(
+      "pipeline: p\nsources:\n  s: {from: kafka, schema: {a: varchar}, " + std::string(text) +
+          "}\n",
+      "/test/p.yaml", [](const std::string& name) { return std::optional("the " + name); });
+  return std::get<KafkaSource>(std::get<Pipeline>(parsed).source("s")->from);
+}
+void expect_has(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << text << "\nlacks " << part;
+}
+
+TEST(ReadKafka, HasDefaults) {
+  const auto kafka = read("brokers: 'a:9092, b'");
+  EXPECT_EQ(kafka.brokers, "a:9092,b");
+  EXPECT_EQ(kafka.topic, "s");
+  EXPECT_EQ(kafka.start, KafkaSource::Start::Earliest);
+  EXPECT_FALSE(kafka.reads_uncommitted);
+  EXPECT_FALSE(kafka.skips_tombstones);
+  EXPECT_FALSE(kafka.security.is_encrypted);
+  EXPECT_EQ(kafka.security.mechanism, "");
+}
+
+TEST(ReadKafka, ReadsAllThereIs) {
+  const auto kafka =
+      read(R"(brokers: ["a:9092", "[::1]:9093"], topic: orders.v2, start: '2026-11-20T12:00:00Z',
+    isolation: read_uncommitted, tombstones: skip, group: g, options: {client.rack: r},
+    security: {protocol: sasl_ssl, mechanism: SCRAM-SHA-512, user: u, password: "${P}", ca: ca.pem,
+               certificate: c.pem, key: /k.pem, key_password: "${K}"})");
+  EXPECT_EQ(kafka.brokers, "a:9092,[::1]:9093");
+  EXPECT_EQ(kafka.topic, "orders.v2");
+  EXPECT_EQ(kafka.start_at, base::parse_time("2026-11-20T12:00:00Z").value());
+  EXPECT_TRUE(kafka.reads_uncommitted);
+  EXPECT_TRUE(kafka.skips_tombstones);
+  EXPECT_EQ(kafka.group, "g");
+  EXPECT_EQ(kafka.options.at("client.rack"), "r");
+  EXPECT_TRUE(kafka.security.is_encrypted);
+  EXPECT_EQ(kafka.security.mechanism, "SCRAM-SHA-512");
+  EXPECT_EQ(kafka.security.password, "the P");
+  EXPECT_EQ(kafka.security.ca, "/test/ca.pem");
+  EXPECT_EQ(kafka.security.key, "/k.pem");
+  EXPECT_EQ(kafka.security.key_password, "the K");
+}
+
+TEST(ReadKafka, SaysWhatIsWrong) {
+  expect_has(source("topic: t"), "the key 'brokers' is missing");
+  expect_has(source("brokers: 'http://host:9092'"), "is not written like `kafka.example.com:9092`");
+  expect_has(source("brokers: 'host:0'"), "is not written like");
+  expect_has(source("brokers: ','"), "brokers: is empty");
+  expect_has(source("brokers: b, topic: a/b"), "topic: 'a/b' is no name of a topic");
+  expect_has(source("brokers: b, start: trim_horizon"), "earliest, latest or a time");
+  expect_has(source("brokers: b, isolation: none"), "isolation: 'none' is not one of");
+  expect_has(source("brokers: b, shards: 2"), "'shards' is only for from: log");
+  expect_has(source("brokers: b, stream: x"), "'stream' is only for from: kinesis");
+  expect_has(source("brokers: b, region: x"), "'region' is only for");
+  expect_has(errors("sources: {s: {from: log, schema: {a: varchar}, topic: x}}"),
+             "'topic' is only for from: kafka");
+  expect_has(errors("sources: {s: {from: log, schema: {a: varchar}, start: latest}}"),
+             "'start' is only for from: kinesis and from: kafka");
+}
+
+TEST(ReadKafka, RefusesOptionsThatAreOurs) {
+  expect_has(source("brokers: b, options: {auto.offset.reset: earliest}"),
+             "'auto.offset.reset' cannot be set here");
+  expect_has(source("brokers: b, options: {sasl.password: x}"), "cannot be set here");
+  expect_has(source("brokers: b, options: {client.rak: x}"), "did you mean 'client.rack'?");
+}
+
+TEST(ReadKafka, SecurityFitsTogether) {
+  EXPECT_EQ(secured("protocol: ssl"), "");
+  expect_has(secured("protocol: sasl_ssl"), "needs the key 'mechanism'");
+  expect_has(secured("protocol: ssl, user: u"), "'user' is only for protocol: sasl_ssl");
+  expect_has(secured("protocol: plaintext, ca: c"), "'ca' is only for protocol: ssl, sasl_ssl");
+  expect_has(secured("protocol: ssl, certificate: c"), "'certificate' and 'key' go together");
+  const auto written =
+      secured("protocol: sasl_plaintext, mechanism: PLAIN, user: u, password: hush-hush");
+  expect_has(written, "a secret does not belong into the file");
+  EXPECT_EQ(written.find("hush-hush"), std::string::npos);
+  expect_has(secured("protocol: sasl_ssl, mechanism: GSSAPI, user: u, password: '${P}'"),
+             "mechanism: 'GSSAPI' is not one of");
+}
+
+}  // namespace
+}  // namespace millrace::config

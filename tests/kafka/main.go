@@ -1,0 +1,50 @@
+// Kafka's protocol in one small process, for tests: kfake [-sasl MECHANISM:USER:PASSWORD] [-tls CERTIFICATE,KEY] PORT DIRECTORY.
+// Every produced batch is synced to the directory, and a restart finds it again.
+package main
+
+import (
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func main() {
+	sasl := flag.String("sasl", "", "MECHANISM:USER:PASSWORD")
+	files := flag.String("tls", "", "CERTIFICATE,KEY")
+	flag.Parse()
+	port, err := strconv.Atoi(flag.Arg(0))
+	check(err)
+	options := []kfake.Opt{kfake.NumBrokers(1), kfake.Ports(port), kfake.DefaultNumPartitions(1),
+		kfake.DataDir(flag.Arg(1)), kfake.SyncWrites()}
+	if *sasl != "" {
+		parts := strings.SplitN(*sasl, ":", 3)
+		options = append(options, kfake.EnableSASL(), kfake.Superuser(parts[0], parts[1], parts[2]))
+	}
+	if *files != "" {
+		names := strings.SplitN(*files, ",", 2)
+		pair, err := tls.LoadX509KeyPair(names[0], names[1])
+		check(err)
+		options = append(options, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}}))
+	}
+	cluster, err := kfake.NewCluster(options...)
+	check(err)
+	fmt.Println("listening on", cluster.ListenAddrs())
+	wait := make(chan os.Signal, 1)
+	signal.Notify(wait, os.Interrupt, syscall.SIGTERM)
+	<-wait
+	cluster.Close()
+}
