@@ -4,6 +4,8 @@
 #include "batch/events.hpp"
 #include "batch/loads_job.hpp"
 #include "batch/proof.hpp"
+#include "lake/retention.hpp"
+#include "lake/snapshot.hpp"
 
 namespace millrace::batch {
 
@@ -51,19 +53,23 @@ Result<std::vector<RunRow>> Loads::prove(std::string_view name,
   const auto stop = stopping_.get_token();
   const auto ledger = TRY(job.place.warehouse->ledger(job.target, stop));
   const auto snapshot = job.runnable.output.snapshot();
+  const auto kept_from = lake::kept_from(*snapshot);
   std::vector<RunRow> rows;
   for (const auto& partition : job.runnable.marks.partitions(*snapshot)) {
     if ((only && partition != *only) || stop.stop_requested()) continue;
     const LoadMark mark{snapshot->metadata->id,
                         *snapshot->transaction(job.runnable.marks.sql_mark(partition))};
     const auto there = ledger.find(ledger_key(partition));
-    if (there != ledger.end() && there->second.covers(mark)) {
+    // Of what is no longer kept here the warehouse keeps what it has.
+    const bool is_kept = !kept_from || partition.start >= *kept_from;
+    if (is_kept && there != ledger.end() && there->second.covers(mark)) {
       rows.push_back(TRY(run_proof(job, partition, stop)));
     } else if (only) {
       rows.push_back({.job = proof_name(job.config()),
                       .partition = label_of(partition),
                       .status = RunStatus::Skipped,
-                      .error = "it waits to be loaded: `millrace job load`",
+                      .error = is_kept ? "it waits to be loaded: `millrace job load`"
+                                       : "its rows are no longer kept in the lake (`keep`)",
                       .trigger = Trigger::Manual});
     }
   }
