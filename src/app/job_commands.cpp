@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/api_json.hpp"
+#include "app/calendar.hpp"
 #include "app/commands.hpp"
 #include "app/companion.hpp"
 #include "app/run_lines.hpp"
@@ -61,6 +62,23 @@ Cell warehouse_of(const Json& job) {
   return out;
 }
 
+// How the partitions of each job are, and below them what the signs mean.
+void print_calendars(const Json& jobs, Screen& screen) {
+  std::vector<PartitionMark> all;
+  for (const auto& job : jobs) {
+    std::vector<PartitionMark> marks;
+    for (const auto& partition : items_of(job, "partitions")) {
+      marks.push_back(
+          {cell(partition, "partition").value_or(""), cell(partition, "state").value_or("?")});
+    }
+    const auto text = calendar(marks, screen.paint());
+    if (text.empty()) continue;
+    screen.print(fmt::format("\n{}\n{}", cell(job, "name").value_or("?"), text));
+    all.insert(all.end(), marks.begin(), marks.end());
+  }
+  if (!all.empty()) screen.print("\n" + calendar_legend(all, screen.paint()) + "\n");
+}
+
 Exit ask_for_runs(const JobOptions& options, std::string_view what, const Json& body,
                   Screen& screen) {
   const auto* none = what == "loads"    ? "nothing to do: the warehouse has every partition"
@@ -100,6 +118,7 @@ Exit list_jobs(const JobOptions& options, Screen& screen) {
       table.add(std::move(cells));
     }
     screen.print(table.text(screen.paint(), screen.columns()));
+    print_calendars(jobs, screen);
     return Exit::Fine;
   });
 }
