@@ -87,6 +87,14 @@ bool is_out_of_range(int code) {
          code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
 }
 
+// Before 2.6.1 librdkafka repeats its nonce, which Kafka 4 refuses as wrong credentials.
+std::string scram_hint(const config::KafkaSecurity& security) {
+  if (!security.mechanism.starts_with("SCRAM") || rd_kafka_version() >= 0x020601ff) return "";
+  return fmt::format(
+      ". Kafka 4 refuses SCRAM of librdkafka before 2.6.1, and this is {}: PLAIN over TLS works",
+      rd_kafka_version_str());
+}
+
 std::string_view bytes_of(const void* data, std::size_t size) {
   return data == nullptr ? std::string_view()
                          : std::string_view(static_cast<const char*>(data), size);
@@ -187,8 +195,9 @@ Error KafkaCluster::error_of(int code) const {
   if (is_unknown_user(code) || (fault && is_unknown_user(fault->code))) {
     return {Code::Denied,
             fmt::format("the brokers do not accept the user '{}': {}. The source's key "
-                        "`security` has its mechanism, user and password",
-                        source_.security.user, fault ? fault->text : answer)};
+                        "`security` has its mechanism, user and password{}",
+                        source_.security.user, fault ? fault->text : answer,
+                        scram_hint(source_.security))};
   }
   return {Code::Unavailable,
           fmt::format("no broker of {} answers: {}. The source's keys `brokers` and `security` say "

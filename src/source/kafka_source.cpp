@@ -304,6 +304,7 @@ void KafkaFeed::remember(ShardId shard, Offset position, const Mark& mark) {
   const auto proof = proof_of(mark);
   lane.first = std::min(lane.first.value_or(position), position);
   lane.last = std::max(lane.last.value_or(position), position);
+  lane.committed = lane.first;
   lane.proofs.put(position, proof);
   if (proof.offset >= 0) lane.to_check.push_back(proof);
   has_marks_ = true;

@@ -43,11 +43,11 @@ log.retention.check.interval.ms=1000
 
 
 def cached(kind, names, fill):
-    """The folder that `fill` fills, once per machine for these files; None if it cannot."""
+    """The folder that `fill` fills, once per machine for these files; None if it cannot, or there is none and no `fill`."""
     content = b"".join((SOURCES / name).read_bytes() for name in names)
     folder = CACHE / f"{kind}-{hashlib.sha256(content).hexdigest()[:12]}"
-    if folder.exists():
-        return folder
+    if folder.exists() or not fill:
+        return folder if folder.exists() else None
     CACHE.mkdir(parents=True, exist_ok=True)
     made = pathlib.Path(tempfile.mkdtemp(dir=CACHE))
     for name in names:
@@ -73,11 +73,13 @@ def kfake():
 
 
 def kafka():
-    """The folder with Kafka's jars, or None."""
-    if not shutil.which("java") or not shutil.which("mvn"):
+    """The folder with Kafka's jars, or None: KAFKA=install brings them, once per machine."""
+    if not shutil.which("java") or (os.environ.get("KAFKA") == "install" and not shutil.which("mvn")):
         return None
-    folder = cached("kafka", ["pom.xml"], lambda made: run(made, "mvn", "-q", "-B", COPY, f"-DoutputDirectory={made / 'jars'}",
-                                                           "-DincludeScope=runtime"))
+    def fill(made):
+        run(made, "mvn", "-q", "-B", COPY, f"-DoutputDirectory={made / 'jars'}", "-DincludeScope=runtime")
+
+    folder = cached("kafka", ["pom.xml"], fill if os.environ.get("KAFKA") == "install" else None)
     return folder and folder / "jars"
 
 
@@ -134,12 +136,23 @@ class Kfake(Broker):
 
 
 class Kafka(Broker):
-    """One node of Kafka, broker and controller."""
+    """One node of Kafka, broker and controller. With a user and password, `sasl_address` wants them, by PLAIN or SCRAM."""
 
-    def __init__(self, folder, jars):
+    def __init__(self, folder, jars, user=None, password=None):
         super().__init__(folder)
-        self.jars = jars
+        self.jars, self.user, self.password, sasl = jars, user, password, free_port()
         properties = PROPERTIES.format(port=self.port, controller=free_port(), folder=self.folder)
+        if user:
+            self.sasl_address = f"127.0.0.1:{sasl}"
+            properties = properties.replace("CONTROLLER:PLAINTEXT\n", "CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT\n")
+            properties = properties.replace("listeners=PLAINTEXT:", f"listeners=SASL://{self.sasl_address},PLAINTEXT:") + (
+                "inter.broker.listener.name=PLAINTEXT\n"
+                "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n"
+                "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
+                f'user_{user}="{password}";\n')
+            for bits in (256, 512):
+                properties += (f"listener.name.sasl.scram-sha-{bits}.sasl.jaas.config="
+                               "org.apache.kafka.common.security.scram.ScramLoginModule required;\n")
         (self.folder / "server.properties").write_text(properties)
 
     def java(self, *words):
@@ -147,7 +160,10 @@ class Kafka(Broker):
 
     def command(self):
         if not (self.folder / "data" / "meta.properties").exists():
-            run(self.folder, *self.java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", "server.properties"))
+            users = []
+            for bits in (256, 512) if self.user else ():
+                users += ["--add-scram", f"SCRAM-SHA-{bits}=[name={self.user},password={self.password}]"]
+            run(self.folder, *self.java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", "server.properties", *users))
         return self.java("kafka.Kafka", "server.properties")
 
 

@@ -66,6 +66,10 @@ def lag(millrace):
     return int(millrace.tables()["kept"]["lag_records"])
 
 
+def committed(millrace, table="kept"):
+    return [int(one["committed"]) for one in millrace.tables()[table]["positions"]]
+
+
 def ends(millrace, code=1):
     expect_equal(millrace.process.wait(SECONDS_MAX), code, "the exit code")
     return millrace.log.read_text()
@@ -126,7 +130,7 @@ def rounds_of_kills(folder, peer):
 def check_positions(millrace, client):
     """What the brokers were told is what the tables have committed."""
     def is_told():
-        positions = [int(one["committed"]) for one in millrace.tables()["later"]["positions"]]
+        positions = committed(millrace, "later")
         told = client.committed("readers", "events", len(positions))
         return [max(0, offset) for offset in told] == positions
     millrace.wait_for("the group is told", is_told)
@@ -172,25 +176,35 @@ def test_a_topic_that_is_missing(folder):
         millrace.stop()
 
 
+def real_broker(folder, **settings):
+    jars = kafka.kafka()
+    if not jars:
+        raise LeftOut("Kafka's jars or java are not there; KAFKA=install brings the jars, by mvn")
+    return kafka.Kafka(folder / "broker", jars, **settings)
+
+
+def test_every_record_once_with_kafka_itself(folder):
+    rounds_of_kills(folder, real_broker(folder))
+
+
 def test_a_wrong_password(folder):
-    for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
-        place = folder / mechanism
-        place.mkdir()
-        security = f"security: {{protocol: sasl_plaintext, mechanism: {mechanism}, user: {USER}, password: \"${{SECRET}}\"}},"
-        with broker(place, "-sasl", f"{mechanism}:{USER}:{PASSWORD}") as peer:
-            client = Client(peer.address, **{"security.protocol": "sasl_plaintext", "sasl.mechanism": mechanism, "sasl.username": USER,
-                                             "sasl.password": PASSWORD})
-            client.create("events")
-            client.put("events", values(0, 100))
-            with reader(place, peer.address, settings=security, environment={"SECRET": "wrong-" + PASSWORD}) as millrace:
+    """With Kafka itself: librdkafka 2.0.2 and kfake do not agree on SASL's handshake, and it and Kafka 4 not on SCRAM."""
+    with real_broker(folder, user=USER, password=PASSWORD) as peer:
+        client = Client(peer.address)
+        client.create("events")
+        client.put("events", values(0, 100))
+        for mechanism in ("SCRAM-SHA-512", "PLAIN"):
+            security = f'security: {{protocol: sasl_plaintext, mechanism: {mechanism}, user: {USER}, password: "${{SECRET}}"}},'
+            with reader(folder, peer.sasl_address, settings=security, environment={"SECRET": "wrong-" + PASSWORD}) as millrace:
                 millrace.start()
                 await_error(millrace, f"do not accept the user '{USER}'", "`security`")
                 expect(PASSWORD not in source_error(millrace) + millrace.log.read_text(), "the password shows")
                 millrace.stop()
-                millrace.environment["SECRET"] = PASSWORD
-                millrace.start()
-                await_rows(millrace, 100)
-                millrace.stop()
+        millrace.environment["SECRET"] = PASSWORD
+        millrace.start()
+        await_rows(millrace, 100)
+        await_fine(millrace)
+        millrace.stop()
 
 
 def test_encrypted(folder):
@@ -290,24 +304,15 @@ def test_aborted_records_never_show_and_ends_are_reached(folder):
         millrace.start()
         await_rows(millrace, 50)
         millrace.wait_for("nothing is left to read", lambda: lag(millrace) == 0)
-        positions = millrace.tables()["kept"]["positions"]
-        millrace.wait_for("the end is committed",
-                          lambda: [int(one["committed"]) for one in millrace.tables()["kept"]["positions"]] == [152])
+        millrace.wait_for("the end is committed", lambda: committed(millrace) == [152])
         producer.begin_transaction()
         client.put("events", values(50, 60), producer=producer)
         time.sleep(2)
         expect_equal(counts(millrace), ["50"] * 4, "the rows while a transaction is open")
-        expect_equal(lag(millrace), 0, f"the lag behind what may be read; {positions}")
+        expect_equal(lag(millrace), 0, "the lag behind what may be read")
         producer.commit_transaction(30)
         await_rows(millrace, 60)
         millrace.stop()
-        expect_equal(str(next(iter(millrace_rows(millrace)))), "60", "the rows")
-
-
-def millrace_rows(millrace):
-    millrace.start()
-    yield millrace.query("SELECT count(*) FROM kept")[0][0]
-    millrace.stop()
 
 
 def test_all_codecs_keys_and_tombstones(folder):
