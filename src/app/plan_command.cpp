@@ -17,6 +17,9 @@ using base::Result;
 using Json = nlohmann::ordered_json;
 using Kind = PipelineChange::Kind;
 
+// Less is read in no time.
+constexpr std::int64_t kBytesToldMin = std::int64_t{1} << 20;
+
 std::string size_of(std::int64_t bytes) {
   return base::format_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0)));
 }
@@ -59,7 +62,7 @@ std::vector<std::string> effects_of(const PipelineChange& change) {
     lines.push_back(fmt::format("{}: {}", runs.is_new ? "to be computed" : "stale anyway",
                                 range_of(runs.waiting)));
   }
-  if (runs.bytes > 0) lines.push_back("reads " + size_of(runs.bytes));
+  if (runs.bytes >= kBytesToldMin) lines.push_back("reads " + size_of(runs.bytes));
   return lines;
 }
 

@@ -51,7 +51,19 @@ bool Maintenance::is_run_name(std::string_view job) {
 
 Result<std::unique_ptr<Maintenance>> Maintenance::open(const MaintenanceParts& parts) {
   const auto zone = TRY(config::TimeZone::find(parts.pipeline.timezone));
-  return std::unique_ptr<Maintenance>(new Maintenance(parts, zone));
+  std::unique_ptr<Maintenance> maintenance(new Maintenance(parts, zone));
+  if (parts.pipeline.maintenance) TRY(maintenance->begin_schedules());
+  return maintenance;
+}
+
+// A table that is new begins with the next firing.
+Result<void> Maintenance::begin_schedules() {
+  std::vector<std::string> fresh;
+  for (const auto& name : names()) {
+    auto job = run_name(name);
+    if (!parts_.runs.scheduled_until(job)) fresh.push_back(std::move(job));
+  }
+  return parts_.runs.set_scheduled_until(fresh, parts_.tools.clock.now());
 }
 
 void Maintenance::start() {
@@ -106,7 +118,7 @@ void Maintenance::run_due() {
   }
 }
 
-// Of the firings that were missed the last one counts. A table that is new begins with the next.
+// Of the firings that were missed the last one counts.
 Result<void> Maintenance::run_due(const std::string& name) {
   const auto& cron = *parts_.pipeline.maintenance;
   const auto job = run_name(name);

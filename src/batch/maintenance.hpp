@@ -79,6 +79,7 @@ class Maintenance {
 
   Maintenance(const MaintenanceParts& parts, config::TimeZone zone) : parts_(parts), zone_(zone) {}
 
+  base::Result<void> begin_schedules();
   std::vector<std::string> names() const;
   std::chrono::microseconds keep_of(const std::string& table) const;
   base::Result<void> run_due(const std::string& table);

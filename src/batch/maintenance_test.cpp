@@ -177,6 +177,21 @@ TEST(Maintenance, RunsAtItsTimeOnceAndCatchesUpOnceWithWhatItMissed) {
   EXPECT_EQ(status.tables[1].last_run->status, RunStatus::Succeeded);
 }
 
+TEST(Maintenance, BeginsTheSchedulesOfAllTablesInOneCommit) {
+  JobsBench bench(shop_that_keeps("1d"));
+  auto jobs = bench.open();
+  auto& runs = jobs->runs_table();
+  const auto before = runs.table().snapshot()->version.value();
+  auto maintenance = open(bench, *jobs);
+  maintenance->run_due();
+  EXPECT_EQ(runs.table().snapshot()->version.value(), before + 1);
+  for (const auto* table : {"orders", "daily", "_runs", "_checks"}) {
+    EXPECT_EQ(runs.scheduled_until(Maintenance::run_name(table)), bench.clock.now()) << table;
+  }
+  (void)open(bench, *jobs);
+  EXPECT_EQ(runs.table().snapshot()->version.value(), before + 1);
+}
+
 TEST(Maintenance, IsDoneByOneAtATime) {
   JobsBench bench(shop_that_keeps("400d"));
   order_days(bench);

@@ -341,14 +341,16 @@ std::optional<base::Time> RunsTable::scheduled_until(const std::string& job) con
   return value ? std::optional(base::Time(microseconds(*value))) : std::nullopt;
 }
 
-Result<void> RunsTable::set_scheduled_until(const std::string& job, base::Time firing) {
-  const auto id = fmt::format("millrace/{}/{}/schedule", options_.pipeline, job);
-  const auto before = table_->snapshot()->transaction(id);
+Result<void> RunsTable::set_scheduled_until(const std::vector<std::string>& jobs,
+                                            base::Time firing) {
   const auto next = firing.time_since_epoch().count();
-  if (before && *before >= next) return {};
   lake::Transaction change{.operation = "SCHEDULE"};
-  change.positions = {{id, before, next}};
-  (void)TRY(commit(change));
+  for (const auto& job : jobs) {
+    const auto id = fmt::format("millrace/{}/{}/schedule", options_.pipeline, job);
+    const auto before = table_->snapshot()->transaction(id);
+    if (!before || *before < next) change.positions.push_back({id, before, next});
+  }
+  if (!change.positions.empty()) (void)TRY(commit(change));
   return {};
 }
 

@@ -93,7 +93,10 @@ class RunsTable {
 
   /// The firing up to which a job's schedule was dealt with; none for a new job.
   std::optional<base::Time> scheduled_until(const std::string& job) const;
-  base::Result<void> set_scheduled_until(const std::string& job, base::Time firing);
+  base::Result<void> set_scheduled_until(const std::string& job, base::Time firing) {
+    return set_scheduled_until(std::vector{job}, firing);
+  }
+  base::Result<void> set_scheduled_until(const std::vector<std::string>& jobs, base::Time firing);
 
  private:
   RunsTable(std::unique_ptr<lake::Table> table, Options options)
