@@ -141,7 +141,8 @@ class KafkaFeed final : public Source {
   base::SteadyTime looked_at_;
   std::string fault_;  // of fetching, and when
   base::SteadyTime fault_at_;
-  std::map<int, std::int64_t> told_;  // to the group
+  std::map<int, std::int64_t> told_;  // to the group; by the watch alone
+  base::SteadyTime told_all_at_;
   std::jthread thread_;
 };
 

@@ -20,6 +20,7 @@ namespace {
 // So many looks in a row must agree: a broker that has just become a partition's leader may be
 // behind for a moment.
 constexpr int kDoubtsMax = 3;
+constexpr auto kTellAgain = std::chrono::seconds(5);
 constexpr auto kFaultFor = std::chrono::seconds(15);
 constexpr std::uint64_t kPartitionBytesMin = 64 << 10;
 
@@ -260,6 +261,11 @@ void KafkaFeed::look_and_tell(std::chrono::milliseconds timeout) {
 // Only how far all tables are, and only for who watches the group.
 void KafkaFeed::tell_group() {
   if (settings_.group.empty()) return;
+  // Nobody says whether the brokers took them, so all are told again now and then.
+  if (const auto now = Steady::now(); now - told_all_at_ >= kTellAgain) {
+    told_.clear();
+    told_all_at_ = now;
+  }
   std::map<int, std::int64_t> offsets;
   {
     const std::lock_guard lock(mutex_);
