@@ -30,6 +30,7 @@ struct RunOptions {
   std::string memory = "1GiB";
   std::uint32_t job_threads = 0;  ///< 0: one for each core, at most 4
   std::string lake_cache = "2GiB";
+  std::string report_cache = "32MiB";
   base::LogFormat log_format = base::LogFormat::Text;
   base::Level log_level = base::Level::Info;
 };

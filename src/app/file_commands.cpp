@@ -69,6 +69,11 @@ void add_run(CLI::App& app, Command& chosen) {
                    "Disk for copies of the tables' files, if the lake is on S3; 0: none")
       ->capture_default_str()
       ->type_name("BYTES");
+  command
+      ->add_option("--report-cache", options->report_cache,
+                   "Memory for answers of reports that are given again; 0: none")
+      ->capture_default_str()
+      ->type_name("BYTES");
   add_words<LogFormat>(*command, "--log-format", options->log_format,
                        {{"text", LogFormat::Text}, {"json", LogFormat::Json}},
                        "Form of the log lines on standard error [text]");

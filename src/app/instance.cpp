@@ -270,7 +270,8 @@ Result<void> Instance::Parts::open_api() {
       .unready = [this] { return unready(); },
       .kinesis = [this](const auto& exchange) { kinesis_api->handle(exchange); },
       .clock = world.clock,
-      .telemetry = world.telemetry()};
+      .telemetry = world.telemetry(),
+      .options = {.report_bytes_max = options.report_cache_bytes}};
   for (const auto& source : pipeline.sources) {
     if (!std::holds_alternative<config::LogSource>(source.from)) continue;
     parts.streams[source.name] = streams->find(source.name).get();

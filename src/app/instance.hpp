@@ -22,6 +22,7 @@ struct InstanceOptions {
   bool reads_streams = true;               ///< of others (Kinesis); false: only what is committed
   bool accepts_lost_records = false;       ///< go on behind what a stream no longer retains
   std::uint64_t lake_cache_bytes = 2_GiB;  ///< copies of files on S3; 0: none are kept
+  std::uint64_t report_cache_bytes = 32_MiB;  ///< results of reports; 0: none are kept
   AwsKeys aws_keys = {};  ///< empty: Kinesis requests need no signature, but must be this machine's
 };
 

@@ -154,6 +154,8 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
   if (!memory) return fail(screen, memory.error());
   const auto cache = base::parse_bytes(options.lake_cache).context("--lake-cache");
   if (!cache) return fail(screen, cache.error());
+  const auto reports = base::parse_bytes(options.report_cache).context("--report-cache");
+  if (!reports) return fail(screen, reports.error());
   auto server = server_of(options, *memory);
   if (!server) return fail(screen, server.error());
   AwsKeys aws_keys;
@@ -177,7 +179,8 @@ Exit run(const RunOptions& options, Ending& ending, Screen& screen) {
                                                  ? flow::UnknownSource::Accept
                                                  : flow::UnknownSource::Stop,
                            .accepts_lost_records = options.accepts_lost_records,
-                           .lake_cache_bytes = *cache};
+                           .lake_cache_bytes = *cache,
+                           .report_cache_bytes = *reports};
   instance.aws_keys = std::move(aws_keys);
   const auto served = ServedInstance::start(
       {.pipeline = std::get<config::Pipeline>(std::move(file->outcome)),

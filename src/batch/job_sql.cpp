@@ -247,6 +247,25 @@ bool reads_all_columns(const Json& node, const FunctionNames& rows) {
          });
 }
 
+// A function that varies, a value that does (`current_date`), or a table function that reads.
+bool reads_more_than_tables(const Json& node, const FunctionNames& varying) {
+  const auto reads_more = [&](const Json& child) { return reads_more_than_tables(child, varying); };
+  if (node.is_array()) return std::ranges::any_of(node, reads_more);
+  if (!node.is_object()) return false;
+  const auto kind = word(node, "class");
+  if (kind == "FUNCTION" && varying.contains(lower_case(word(node, "function_name")))) return true;
+  if (kind == "COLUMN_REF" && node.at("column_names").size() == 1 &&
+      kValueNames.contains(lower_case(node.at("column_names").at(0).get<std::string>()))) {
+    return true;
+  }
+  if (word(node, "type") == "TABLE_FUNCTION" &&
+      !kPureTableFunctions.contains(lower_case(word(node.at("function"), "function_name")))) {
+    return true;
+  }
+  if (node.contains("sample") && !node.at("sample").is_null()) return true;
+  return std::ranges::any_of(node, reads_more);
+}
+
 // Where the string, quoted name or comment that starts at `at` ends; `at` itself if none does.
 std::size_t end_of_quoted(std::string_view text, std::size_t at) {
   const auto after = [&](std::string_view closing, std::size_t from) {
@@ -284,6 +303,12 @@ bool is_name_character(char c) {
 }
 
 }  // namespace
+
+Result<bool> depends_on_tables_alone(sql::Connection& connection, std::string_view text,
+                                     const FunctionNames& varying) {
+  const Json parsed = TRY(sql::parse_select(connection, text));
+  return !reads_more_than_tables(parsed.at("statements").at(0), varying);
+}
 
 Result<JobSql> parse_job_sql(sql::Connection& connection, std::string_view text,
                              const config::Job& job, const FunctionNames& varying) {

@@ -34,6 +34,12 @@ using FunctionNames = std::set<std::string, std::less<>>;
 base::Result<JobSql> parse_job_sql(sql::Connection& connection, std::string_view text,
                                    const config::Job& job, const FunctionNames& varying);
 
+/// True if the answer of the SELECT `text` depends on the tables that it names, and on its
+/// parameters, alone: it calls none of `varying`, and reads nothing else.
+/// Errors  Invalid: not one SELECT.
+base::Result<bool> depends_on_tables_alone(sql::Connection& connection, std::string_view text,
+                                           const FunctionNames& varying);
+
 /// `text` with each `$name` replaced by `literal`, wherever it is not within a string, a quoted
 /// name or a comment. Places after it move.
 std::string with_parameter(std::string_view text, std::string_view name, std::string_view literal);

@@ -11,6 +11,7 @@
 #include "config/time_zone.hpp"
 #include "flow/alert_history.hpp"
 #include "flow/reject.hpp"
+#include "flow/row_sql.hpp"
 #include "flow/table_plan.hpp"
 
 namespace millrace::batch {
@@ -208,6 +209,16 @@ Result<std::map<std::string, sql::Value>> bind_parameters(
         TRY(read_value(parameter, text == given.end() ? *parameter.value : text->second));
   }
   return values;
+}
+
+Result<ReportReads> reads_of(const config::Report& report, sql::Connection& connection) {
+  ReportReads reads;
+  for (auto& table : TRY(sql::tables_of(connection, report.sql.text))) {
+    reads.tables.push_back(std::move(table.name));
+  }
+  const auto varying = TRY(flow::varying_functions(connection));
+  reads.is_steady = TRY(depends_on_tables_alone(connection, report.sql.text, varying));
+  return reads;
 }
 
 std::vector<Error> check_reports(const config::Pipeline& pipeline, const TableSchemas& tables,

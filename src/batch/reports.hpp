@@ -14,6 +14,15 @@ namespace millrace::batch {
 base::Result<std::map<std::string, sql::Value>> bind_parameters(
     const config::Report& report, const std::map<std::string, std::string>& given);
 
+/// What a report's answer depends on.
+struct ReportReads {
+  std::vector<std::string> tables;
+  /// On nothing but the tables and its parameters: no clock, no chance, no files.
+  bool is_steady = false;
+};
+/// Errors  Invalid: it is not one SELECT.
+base::Result<ReportReads> reads_of(const config::Report& report, sql::Connection& connection);
+
 /// Everything that is wrong with the reports; `tables` are all that they may read.
 std::vector<base::Error> check_reports(const config::Pipeline& pipeline, const TableSchemas& tables,
                                        sql::Instance& engine, const config::Gaps& gaps = {});

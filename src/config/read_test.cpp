@@ -140,10 +140,12 @@ tables:
   t: {from: s, sql: SELECT 1, keep: 400d, unique: {key: a, within: 366d}}
   u: {from: s, sql: SELECT 1}
 jobs: {j: {each: day, sql: SELECT $day, keep: 3660d}}
+reports: {r: {sql: SELECT 1, max_age: 5s}}
 )");
   EXPECT_EQ(pipeline.table("t")->keep, 400 * 24h);
   EXPECT_EQ(pipeline.table("u")->keep, 0s);
   EXPECT_EQ(pipeline.job("j")->keep, 3660 * 24h);
+  EXPECT_EQ(pipeline.report("r")->max_age, 5s);
   const auto at = [&](std::string_view maintenance) {
     const auto read = good(std::string(kStart) + std::string(maintenance));
     return read.maintenance ? read.maintenance->text() : "off";

@@ -202,7 +202,7 @@ std::vector<SectionRule> report_rules() {
          "`name: default`, or `name: {type: …, default: …}`; without a default it must be given."},
         {"chart", Object, "chart", false, "", "How it is drawn."},
         {"max_age", Duration, "0s..1h", false, "0s",
-         "How old an answer may be that is given again; 0s: no row is missing in it.", false}}},
+         "How old an answer may be that is given again; 0s: no row is missing in it."}}},
       {"chart",
        "A chart of a report.",
        {{"bar", Text, "", false, "", "The column whose values are bars."},

@@ -1,6 +1,13 @@
 #include "flow/cut_board.hpp"
 
 namespace millrace::flow {
+namespace {
+
+bool has_same_rows(const TableCut& one, const TableCut& other) {
+  return one.snapshot == other.snapshot && one.hot == other.hot;
+}
+
+}  // namespace
 
 void CutBoard::add_table(const std::string& name, lake::Table& table) {
   {
@@ -38,7 +45,7 @@ void CutBoard::publish(const std::function<void()>& change) {
   auto cut = std::make_shared<Cut>();
   std::lock_guard lock(mutex_);
   for (auto& [name, entry] : entries_) {
-    TableCut table{entry.table->root(), entry.table->snapshot(), {}, {}};
+    TableCut table{entry.table->root(), entry.table->snapshot(), {}, {}, 0};
     std::erase_if(entry.generations, [&](const auto& generation) {
       return generation->is_contained_in(table.snapshot->transactions);
     });
@@ -46,6 +53,9 @@ void CutBoard::publish(const std::function<void()>& change) {
       table.hot.push_back(generation->view());
       if (auto reached = generation->reached()) table.reached = std::move(reached);
     }
+    const auto before = cut_->tables.find(name);
+    const bool is_same = before != cut_->tables.end() && has_same_rows(before->second, table);
+    table.edition = is_same ? before->second.edition : ++edition_last_;
     cut->tables.emplace(name, std::move(table));
   }
   cut_ = std::move(cut);

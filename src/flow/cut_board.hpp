@@ -22,7 +22,13 @@ struct TableCut {
   std::shared_ptr<const lake::Snapshot> snapshot;
   std::vector<std::shared_ptr<const Chunks>> hot;
   std::shared_ptr<const Reached> reached;  ///< by the hot rows; null: no further than the snapshot
+  /// Another number for other rows, in this process. The same rows may have several, after a
+  /// compaction or when hot rows were committed.
+  std::uint64_t edition = 0;
 };
+
+/// Editions of tables, by name: two questions that read the same ones have the same answer.
+using Editions = std::map<std::string, std::uint64_t>;
 
 /// All tables at one moment.
 struct Cut {
@@ -68,6 +74,7 @@ class CutBoard {
   std::map<std::string, Entry, std::less<>> entries_;         // Guarded by mutex_.
   std::shared_ptr<const Cut> cut_ = std::make_shared<Cut>();  // Guarded by mutex_.
   std::uint64_t cut_number_ = 0;                              // Guarded by mutex_.
+  std::uint64_t edition_last_ = 0;                            // Guarded by mutex_.
   mutable std::condition_variable_any changed_;
 };
 

@@ -114,7 +114,7 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
   for (const auto& name : TRY(query.connection_->table_names(sql))) {
     const auto table = cut->tables.find(name);
     if (table == cut->tables.end()) continue;  // DuckDB says so, with the place
-    const auto& [root, snapshot, hot, reached] = table->second;
+    const auto& [root, snapshot, hot, reached, edition] = table->second;
     std::string select = options_.cache ? options_.cache->scan_sql(root, *snapshot, query.pins_)
                                         : lake::scan_sql(root, *snapshot);
     if (has_rows(table->second)) {
@@ -123,6 +123,7 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
     }
     TRY(query.connection_->run(view_sql(name, select)));
     query.versions_.emplace(name, snapshot->version);
+    query.editions_.emplace(name, edition);
   }
   return {};
 }

@@ -56,6 +56,7 @@ class Query {
   sql::Rows& rows() { return *rows_; }
   /// The tables that it reads, and the versions that it sees them at.
   const std::map<std::string, base::TableVersion>& versions() const { return versions_; }
+  const Editions& editions() const { return editions_; }
 
  private:
   friend class QueryEngine;
@@ -68,6 +69,7 @@ class Query {
   std::optional<sql::Statement> statement_;
   std::optional<sql::Rows> rows_;
   std::map<std::string, base::TableVersion> versions_;
+  Editions editions_;
 };
 
 /// Users' SQL, in a locked-down DuckDB of its own: SELECT only, over the tables as they are at one
@@ -87,6 +89,8 @@ class QueryEngine {
   base::Result<std::unique_ptr<Query>> prepare(std::string_view sql, const Parameters& parameters);
   /// Reads tables on S3 as `access` says from now on.
   base::Result<void> read_s3(const sql::S3Access& access) { return instance_->read_s3(access); }
+  /// To look at SQL, not to run it.
+  base::Result<sql::Connection> connect() const { return instance_->connect(); }
   /// The columns that `sql` would give, without running it.
   base::Result<std::vector<sql::Column>> describe(std::string_view sql);
 

@@ -9,6 +9,7 @@
 #include "serve/operations.hpp"
 #include "serve/query.hpp"
 #include "serve/rejects.hpp"
+#include "serve/report_answers.hpp"
 #include "serve/reports.hpp"
 #include "serve/tables.hpp"
 #include "serve/tail.hpp"
@@ -26,7 +27,8 @@ struct Api::State {
         maintenance(parts),
         rejects(parts, queries),
         alerts(parts, queries),
-        reports(parts, queries),
+        report_answers(parts, queries, query_workers),
+        reports(parts, queries, report_answers),
         operations(parts) {
     const Pools pools{quick_workers, query_workers, operation_workers};
     ingest.add_to(routes);
@@ -59,6 +61,7 @@ struct Api::State {
   Maintenance maintenance;
   Rejects rejects;
   Alerts alerts;
+  ReportAnswers report_answers;
   Reports reports;
   Operations operations;
 };

@@ -38,6 +38,7 @@ struct ApiOptions {
   std::size_t quick_threads = 2;
   std::size_t query_threads = 4;
   std::size_t query_queue_max = 64;
+  std::uint64_t report_bytes_max = 32_MiB;  ///< results of reports that are kept; 0: none are
   std::size_t operation_threads = 2;
   std::size_t tails_max = 8;  ///< clients that watch a table; each has a thread
 };

@@ -50,6 +50,11 @@ std::shared_ptr<StopWatch> Deadlines::watch(base::SteadyTime deadline) {
   return watch;
 }
 
+void Deadlines::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
 void Deadlines::look() {
   std::vector<std::shared_ptr<StopWatch>> alive;
   {

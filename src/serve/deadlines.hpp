@@ -47,6 +47,8 @@ class Deadlines {
 
   /// Watches until the last pointer to the watch is gone.
   std::shared_ptr<StopWatch> watch(base::SteadyTime deadline);
+  /// Looks no more; when this returns, no call of its thread is running.
+  void stop();
 
  private:
   void run(const std::stop_token& stopping);

@@ -54,6 +54,13 @@ void queried(base::Telemetry telemetry, const std::string& status, double second
       .observe(seconds);
 }
 
+void report_answered(base::Telemetry telemetry, const std::string& how) {
+  telemetry.metrics
+      .counter("millrace_report_answers_total",
+               "Answers of reports, by where their rows came from.", {{"how", how}})
+      .add();
+}
+
 void query_failed(base::Telemetry telemetry, const base::Error& error) {
   telemetry.log.write(Level::Debug, "query.failed", {{"error", error.text()}});
 }

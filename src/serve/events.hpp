@@ -26,6 +26,8 @@ class IngestCounters {
 
 /// `status` is `ok`, `truncated`, `timeout` or the name of an error's code.
 void queried(base::Telemetry telemetry, const std::string& status, double seconds);
+/// `how`: `computed`, `shared` with who asked the same, from `memory`.
+void report_answered(base::Telemetry telemetry, const std::string& how);
 void query_failed(base::Telemetry telemetry, const base::Error& error);
 void rejects_replayed(base::Telemetry telemetry, std::int64_t records);
 void table_compacted(base::Telemetry telemetry, const std::string& table, std::size_t files_before,

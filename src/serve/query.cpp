@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/units.hpp"
@@ -18,43 +17,7 @@ using base::Error;
 using base::Result;
 using std::chrono::microseconds;
 
-// Up to here an answer is kept whole, so that a late error still gets a status of its own.
-constexpr std::size_t kPieceBytes = 256 << 10;
 constexpr std::int64_t kRowsMaxMax = 1'000'000'000'000;
-
-/// The way of an answer's bytes to the client: whole if it is small, else piece by piece.
-class Outlet {
- public:
-  Outlet(http::Exchange& exchange, AnswerFormat format)
-      : exchange_(exchange), headers_{{"Content-Type", std::string(content_type_of(format))}} {}
-
-  std::string& buffer() { return buffer_; }
-  std::uint64_t bytes() const { return sent_bytes_ + buffer_.size(); }
-  bool has_started() const { return writer_ != nullptr; }
-
-  Result<void> send_if_large() {
-    if (buffer_.size() < kPieceBytes) return {};
-    if (!writer_) writer_ = exchange_.start(200, headers_);
-    sent_bytes_ += buffer_.size();
-    return writer_->write(std::exchange(buffer_, {}));
-  }
-
-  Result<void> finish() {
-    if (!writer_) {
-      exchange_.answer({.status = 200, .headers = headers_, .body = std::move(buffer_)});
-      return {};
-    }
-    TRY(writer_->write(std::move(buffer_)));
-    return writer_->finish();
-  }
-
- private:
-  http::Exchange& exchange_;
-  http::Headers headers_;
-  std::string buffer_;
-  std::uint64_t sent_bytes_ = 0;
-  std::shared_ptr<http::BodyWriter> writer_;
-};
 
 }  // namespace
 
@@ -169,31 +132,30 @@ void Queries::run(Run& run) const {
   finish(run, outcome);
 }
 
+AnswerLimits Queries::limits_of(const Question& question) const {
+  const bool is_json = question.format == AnswerFormat::Json;
+  return {question.rows_max.value_or(is_json ? options_.rows_max : SIZE_MAX),
+          is_json ? options_.answer_bytes_max : UINT64_MAX};
+}
+
+Error Queries::too_long(const Question& question) const {
+  return {Code::Cancelled,
+          fmt::format("the query took longer than {}; ask for less, or give a longer "
+                      "'timeout' (at most {})",
+                      base::format_duration(question.timeout),
+                      base::format_duration(options_.timeout_max))};
+}
+
 Result<void> Queries::send(Run& run, flow::Query& query) const {
   TRY(query.execute());
-  const bool is_json = run.question.format == AnswerFormat::Json;
   const auto writer = TRY(make_rows_writer(run.question.format, query));
-  const std::size_t rows_max =
-      run.question.rows_max.value_or(is_json ? options_.rows_max : SIZE_MAX);
   TRY(writer->begin(run.out.buffer()));
-  auto& end = run.end;
-  while (!end.is_truncated) {
-    auto chunk = TRY(query.next());
-    if (!chunk) break;
-    const std::size_t rows = chunk->row_count();
-    for (std::size_t at = 0; at < rows;) {
-      end.is_truncated =
-          end.row_count == rows_max || (is_json && run.out.bytes() >= options_.answer_bytes_max);
-      if (end.is_truncated) break;
-      const std::size_t count =
-          writer->is_columnar() ? std::min(rows, rows_max - end.row_count) : 1;
-      TRY(writer->rows(*chunk, at, count, run.out.buffer()));
-      end.row_count += count;
-      at += count;
-      TRY(run.out.send_if_large());
-    }
+  const auto next = [&]() -> Result<std::optional<sql::Chunk>> {
     if (run.watch->reason() != StopReason::None) return Error{Code::Cancelled, "stopped"};
-  }
+    return query.next();
+  };
+  auto& end = run.end;
+  TRY(send_rows(run.out, *writer, limits_of(run.question), next, end));
   end.elapsed_ms = 1000 * run.seconds(clock_);
   end.chart = run.question.chart;
   writer->end(end, run.out.buffer());
@@ -209,10 +171,7 @@ void Queries::finish(Run& run, const Result<void>& outcome) const {
   Error error = outcome.error();
   int status = status_of(error.code);
   if (error.code == Code::Cancelled && reason == StopReason::TimeIsUp) {
-    error.message = fmt::format(
-        "the query took longer than {}; ask for less, or give a longer "
-        "'timeout' (at most {})",
-        base::format_duration(run.question.timeout), base::format_duration(options_.timeout_max));
+    error = too_long(run.question);
     status = 408;
   }
   events::queried(telemetry_, status == 408 ? "timeout" : std::string(base::name_of(error.code)),

@@ -8,6 +8,7 @@
 
 #include "serve/api.hpp"
 #include "serve/deadlines.hpp"
+#include "serve/outlet.hpp"
 #include "serve/routes.hpp"
 #include "serve/rows_writer.hpp"
 
@@ -43,6 +44,10 @@ class Queries {
   /// Errors  Invalid: longer than allowed, or 0.
   base::Result<std::chrono::microseconds> timeout_of(
       std::optional<std::chrono::microseconds> asked) const;
+  AnswerLimits limits_of(const Question& question) const;
+  /// What is said, with 408, when the question's time is up.
+  base::Error too_long(const Question& question) const;
+  Deadlines& deadlines() { return deadlines_; }
 
  private:
   struct Run;

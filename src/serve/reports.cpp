@@ -46,6 +46,17 @@ Result<const config::Report*> report_of(const config::Pipeline& pipeline, const 
                                            base::did_you_mean(name, names))};
 }
 
+// The report and the values of its parameters, as texts: their lengths keep them apart.
+std::string key_of(const config::Report& report, const std::map<std::string, std::string>& given) {
+  std::string key = report.name;
+  for (const auto& parameter : report.parameters) {
+    const auto found = given.find(parameter.name);
+    const auto& value = found == given.end() ? parameter.value.value_or("") : found->second;
+    key += fmt::format(" {}:{}", value.size(), value);
+  }
+  return key;
+}
+
 }  // namespace
 
 void Reports::add_to(Routes& routes, const Pools& pools) {
@@ -54,7 +65,9 @@ void Reports::add_to(Routes& routes, const Pools& pools) {
     const auto& name = exchange->request().path_parameter("report");
     const auto report = report_of(parts_.pipeline, name);
     if (!report) return exchange->answer(error_answer(report.error()));
-    queries_.answer(exchange, question_of(*report.value(), exchange->request()));
+    auto asked = question_of(*report.value(), exchange->request());
+    if (!asked) return queries_.answer(exchange, asked.error());
+    answers_.answer(exchange, std::move(*asked));
   });
 }
 
@@ -66,8 +79,8 @@ Result<http::Response> Reports::list(const http::Request& request) const {
 }
 
 // A report's own parameters come first: one that is named `format` hides ours.
-Result<Question> Reports::question_of(const config::Report& report,
-                                      const http::Request& request) const {
+Result<ReportQuestion> Reports::question_of(const config::Report& report,
+                                            const http::Request& request) const {
   const auto is_own = [&](const std::string& name) {
     return std::ranges::find(report.parameters, name, &config::Parameter::name) !=
            report.parameters.end();
@@ -95,7 +108,7 @@ Result<Question> Reports::question_of(const config::Report& report,
   question.timeout = TRY(queries_.timeout_of(timeout));
   const auto format = is_own("format") ? std::nullopt : query_text(request, "format");
   question.format = TRY(answer_format(request, format));
-  return question;
+  return ReportQuestion{&report, key_of(report, given), std::move(question)};
 }
 
 }  // namespace millrace::serve

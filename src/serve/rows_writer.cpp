@@ -42,13 +42,14 @@ std::vector<sql::Renderer> renderers_of(const std::vector<sql::Column>& columns)
 /// `{"columns":[…],"rows":[[…],…],"row_count":…}`: what is known only at the end stands there.
 class JsonWriter final : public RowsWriter {
  public:
-  explicit JsonWriter(const flow::Query& query)
-      : query_(query), renderers_(renderers_of(query.columns())) {}
+  JsonWriter(const std::vector<sql::Column>& columns,
+             const std::map<std::string, base::TableVersion>& versions)
+      : columns_(columns), versions_(versions), renderers_(renderers_of(columns)) {}
 
   Result<void> begin(std::string& out) override {
     out += R"({"columns":[)";
-    for (std::size_t i = 0; i < query_.columns().size(); ++i) {
-      const auto& column = query_.columns()[i];
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const auto& column = columns_[i];
       out += i > 0 ? R"(,{"name":)" : R"({"name":)";
       sql::append_json_string(column.name, out);
       out += R"(,"type":)";
@@ -78,7 +79,7 @@ class JsonWriter final : public RowsWriter {
     fmt::format_to(to, R"(],"row_count":{},"is_truncated":{},"versions":{{)", end.row_count,
                    end.is_truncated);
     bool is_first = true;
-    for (const auto& [table, version] : query_.versions()) {
+    for (const auto& [table, version] : versions_) {
       if (!std::exchange(is_first, false)) out += ',';
       sql::append_json_string(table, out);
       fmt::format_to(to, ":{}", version.value());
@@ -96,7 +97,8 @@ class JsonWriter final : public RowsWriter {
   }
 
  private:
-  const flow::Query& query_;
+  const std::vector<sql::Column>& columns_;
+  const std::map<std::string, base::TableVersion>& versions_;
   std::vector<sql::Renderer> renderers_;
   bool has_rows_ = false;
 };
@@ -223,9 +225,10 @@ std::string_view content_type_of(AnswerFormat format) {
   return std::ranges::find(kFormats, format, &NamedFormat::format)->content_type;
 }
 
-Result<std::unique_ptr<RowsWriter>> make_rows_writer(AnswerFormat format, flow::Query& query) {
-  if (format == AnswerFormat::Arrow) return make_arrow_writer(query);
-  for (const auto& column : query.columns()) {
+Result<std::unique_ptr<RowsWriter>> make_text_writer(
+    AnswerFormat format, const std::vector<sql::Column>& columns,
+    const std::map<std::string, base::TableVersion>& versions) {
+  for (const auto& column : columns) {
     if (sql::can_render(column.type)) continue;
     return Error{Code::Invalid,
                  fmt::format("the column '{}' has the type {}, which cannot be shown; cast it to "
@@ -235,15 +238,22 @@ Result<std::unique_ptr<RowsWriter>> make_rows_writer(AnswerFormat format, flow::
   std::unique_ptr<RowsWriter> writer;
   switch (format) {
     case AnswerFormat::Ndjson:
-      writer = std::make_unique<NdjsonWriter>(query.columns());
+      writer = std::make_unique<NdjsonWriter>(columns);
       break;
     case AnswerFormat::Csv:
-      writer = std::make_unique<CsvWriter>(query.columns());
+      writer = std::make_unique<CsvWriter>(columns);
       break;
     default:
-      writer = std::make_unique<JsonWriter>(query);
+      writer = std::make_unique<JsonWriter>(columns, versions);
   }
   return writer;
+}
+
+Result<std::unique_ptr<RowsWriter>> make_rows_writer(AnswerFormat format, flow::Query& query) {
+  if (format == AnswerFormat::Arrow) {
+    return make_arrow_writer(sql::ArrowOptions(query.rows()), query.columns());
+  }
+  return make_text_writer(format, query.columns(), query.versions());
 }
 
 }  // namespace millrace::serve

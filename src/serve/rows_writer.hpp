@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,11 @@ class RowsWriter {
   virtual bool is_columnar() const { return false; }
 };
 
+/// A writer of text, for rows of `columns` that were read at `versions`; both must outlive it.
+/// Errors  Invalid: a column's type cannot be shown; the message says the mend.
+base::Result<std::unique_ptr<RowsWriter>> make_text_writer(
+    AnswerFormat format, const std::vector<sql::Column>& columns,
+    const std::map<std::string, base::TableVersion>& versions);
 /// A writer for `query`, which must outlive it.
 /// Errors  Invalid: a column's type cannot be shown in this format; the message says the mend.
 base::Result<std::unique_ptr<RowsWriter>> make_rows_writer(AnswerFormat format, flow::Query& query);

@@ -129,6 +129,16 @@ reports:
       GROUP BY ALL ORDER BY total DESC, customer_id LIMIT $limit
     parameters: {limit: 2}
     chart: {bar: total, by: customer_id}
+  live: {sql: SELECT count(*) AS n FROM checked_orders, max_age: 1h}
+  soon: {sql: SELECT count(*) AS n FROM checked_orders, max_age: 50ms}
+  days: {sql: SELECT count(*) AS n FROM daily_sales}
+  all:
+    sql: >
+      SELECT i, 'o' || i AS id, order_id, amount, day, [i, i + 1] AS l
+      FROM checked_orders, range(500) t(i) ORDER BY order_id, i
+  clock: {sql: SELECT now() AS t}
+  large: {sql: "SELECT repeat('x', 200) || i AS t FROM range(5000) t(i)"}
+  failing: {sql: "SELECT CAST('x' || count(*) AS INTEGER) AS n FROM checked_orders"}
 )yaml";
 
 /// The stream half as jobs see it: complete up to now, and nothing to commit.

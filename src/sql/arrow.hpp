@@ -3,6 +3,8 @@
 #include <duckdb.h>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 #include "sql/connection.hpp"
@@ -56,9 +58,30 @@ class ArrowOwned {
   T value_{};
 };
 
-/// How the columns of `rows` look in Arrow: a struct with one child a column.
-base::Result<ArrowOwned<ArrowSchema>> arrow_schema_of(Rows& rows);
-/// A chunk of `rows` in Arrow: a struct array of that schema.
-base::Result<ArrowOwned<ArrowArray>> arrow_array_of(Rows& rows, const Chunk& chunk);
+/// How values become Arrow: as the connection that it was made of has set it. Neither its result
+/// nor its connection may end before it.
+class ArrowOptions {
+ public:
+  explicit ArrowOptions(Rows& rows) : handle_(rows.arrow_options()) {}
+  explicit ArrowOptions(const Connection& connection) {
+    duckdb_connection_get_arrow_options(connection.handle(), &handle_);
+  }
+  ArrowOptions(ArrowOptions&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  ArrowOptions& operator=(ArrowOptions&&) = delete;
+  ~ArrowOptions() {
+    if (handle_) duckdb_destroy_arrow_options(&handle_);
+  }
+  duckdb_arrow_options handle() const { return handle_; }
+
+ private:
+  duckdb_arrow_options handle_ = nullptr;
+};
+
+/// How `columns` look in Arrow: a struct with one child a column.
+base::Result<ArrowOwned<ArrowSchema>> arrow_schema_of(const ArrowOptions& options,
+                                                      const std::vector<Column>& columns);
+/// A chunk in Arrow: a struct array of the schema of its columns.
+base::Result<ArrowOwned<ArrowArray>> arrow_array_of(const ArrowOptions& options,
+                                                    const Chunk& chunk);
 
 }  // namespace millrace::sql

@@ -79,14 +79,14 @@ TEST(Sql, GivesResultsAsArrow) {
                       "FROM range(3) t(i)",
                       Fetch::Streamed)
                   .value();
-  const auto schema = arrow_schema_of(rows).value();
+  const auto schema = arrow_schema_of(ArrowOptions(rows), rows.columns()).value();
   std::string formats;
   for (std::int64_t i = 0; i < schema.get().n_children; ++i) {
     formats += std::string(schema.get().children[i]->format) + ' ';
   }
   EXPECT_EQ(formats, "l u d:9,2,128 +l ");
   const auto chunk = rows.next().value();
-  const auto array = arrow_array_of(rows, *chunk).value();
+  const auto array = arrow_array_of(ArrowOptions(rows), *chunk).value();
   EXPECT_EQ(array.get().length, 3);
   EXPECT_EQ(static_cast<const std::int64_t*>(array.get().children[0]->buffers[1])[2], 2);
 }
