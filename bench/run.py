@@ -2,9 +2,9 @@
 """Measures what docs/performance.md tells, and prints it as a Markdown table. Called by ./mill bench.
 
     run.py [MEASUREMENT..] [--rounds N] [--orders N] [--report-orders N] [--backfill-orders N] [--backfill-customers N]
-           [--seconds N] [--threads N] [--keep]
+           [--seconds N] [--pause SECONDS] [--threads N] [--keep]
 
-Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report, backfill.
+Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report, reports, backfill.
 Each checks its answers before it tells a number.
 """
 import argparse
@@ -22,6 +22,7 @@ import alerts as alert_times
 import aws
 import backfill as backfills
 import process
+import reports as report_times
 from pipelines import FOLDER, bulk_ours, check_bulk, check_totals, fresh, make_lookups, orders, write_pipeline
 from process import Failure, Measured
 
@@ -211,7 +212,8 @@ def report(options, table):
 
 
 MEASUREMENTS = {"bulk": bulk, "ingest": ingest, "latency": latency, "alerts": alerts, "restart": restart, "idle": idle,
-                "kinesis": aws.kinesis, "s3": aws.s3, "report": report, "backfill": backfills.backfill}
+                "kinesis": aws.kinesis, "s3": aws.s3, "report": report, "reports": report_times.reports,
+                "backfill": backfills.backfill}
 
 
 def main():
@@ -224,7 +226,8 @@ def main():
     parser.add_argument("--backfill-orders", type=int, default=50_000_000)
     parser.add_argument("--backfill-customers", type=int, default=100_000)
     parser.add_argument("--tail-bytes", type=int, default=1_000_000_000, help="of restart: the log that is not committed")
-    parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency, alerts and idle")
+    parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency, alerts, idle and reports")
+    parser.add_argument("--pause", type=float, default=0.02, help="of reports: what a client waits between two questions")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of DuckDB in bulk and backfill")
     parser.add_argument("--keep", action="store_true", help="leaves its files in build/bench_data")
     options = parser.parse_args()

@@ -1,9 +1,10 @@
 // Sends orders by schedule and measures how long each takes until a query shows it; prints JSON:
 //
 //     visible_client --port 8080 --rate 1000 --seconds 30 [--records 1] [--connections 64]
+//         [--only SQL]
 //
 // A latency counts from the moment a record was due, however late it was sent, to the arrival of
-// the answer of the first query that has it.
+// the answer of the first query that has it. `--only` says where in the table such rows are.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -36,6 +37,7 @@ struct Wanted {
   double seconds = 30;
   std::uint64_t records = 1;
   int connections = 64;
+  std::string only = "true";
 };
 
 /// A body that was acknowledged.
@@ -112,7 +114,9 @@ void watch(const Wanted& wanted, const std::stop_token& stop, Ledger& ledger) {
   while (!stop.stop_requested()) {
     const Json query{
         {"sql",
-         "SELECT _shard, max(_offset) FROM checked_orders WHERE _offset >= $from GROUP BY _shard"},
+         fmt::format("SELECT _shard, max(_offset) FROM checked_orders WHERE _offset >= $from AND "
+                     "{} GROUP BY _shard",
+                     wanted.only)},
         {"parameters", {{"from", from}}}};
     const auto asked = SteadyClock::now();
     if (line.post("/v1/query", "application/json", query.dump()) != 200) {
@@ -159,6 +163,7 @@ int main(int argc, char** argv) {
   program.add_option("--seconds", wanted.seconds);
   program.add_option("--records", wanted.records)->check(CLI::Range(1, 10'000));
   program.add_option("--connections", wanted.connections)->check(CLI::Range(1, 256));
+  program.add_option("--only", wanted.only);
   CLI11_PARSE(program, argc, argv);
 
   Ledger ledger;
