@@ -5,8 +5,7 @@
 #include <thread>
 
 #include "batch/replacement.hpp"
-#include "batch/test_bench.hpp"
-#include "os/sim_disk.hpp"
+#include "batch/test_power.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -258,47 +257,15 @@ TEST(Groups, APartitionThatOthersChangedIsLeftOutOfTheCommit) {
   bench.board.remove_table("daily");
 }
 
-/// Tables on a disk whose power can be cut, and lives that backfill them.
-class PowerBench {
- public:
-  PowerBench(JobsBench& bench, std::uint64_t seed, os::Survival survival) : bench_(bench) {
-    std::filesystem::copy(bench.folder.path(), folder_.path(),
-                          std::filesystem::copy_options::recursive);
-    disk = std::move(os::SimDisk::open({folder_.path(), seed, survival})).value();
-  }
-
-  base::Result<std::vector<RunRow>> live() {
-    flow::CutBoard board;
-    auto orders = TRY(lake::Table::open(folder_.path() / "tables" / "orders", tools(*disk)));
-    board.add_table("orders", *orders);
-    auto jobs = TRY(Jobs::open({bench_.pipeline, tools(*disk), board, bench_.stream, folder_.path(),
-                                JobsOptions{.threads = 2}}));
-    return jobs->backfill("daily", kFirst, day(4));
-  }
-  std::string rows(const std::string& table, const std::string& select) {
-    auto opened =
-        std::move(lake::Table::open(folder_.path() / "tables" / table, tools(bench_.real_disk)))
-            .value();
-    return bench_.connection
-        ->scalar(select + " FROM (" + lake::scan_sql(opened->root(), *opened->snapshot()) + ")")
-        .value()
-        .value_or("");
-  }
-
-  std::unique_ptr<os::SimDisk> disk;
-
- private:
-  lake::Tools tools(os::Disk& where) {
-    return {where, *bench_.engine, bench_.clock, bench_.random, {bench_.log, bench_.metrics}};
-  }
-
-  JobsBench& bench_;
-  os::TestFolder folder_;
-};
-
 constexpr const char* kNumbers = "SELECT string_agg(n, ',' ORDER BY day)";
 constexpr const char* kSucceeded =
     "SELECT count(DISTINCT \"partition\") FILTER (status = 'succeeded')";
+
+const JobsOptions kTwo{.threads = 2};
+
+base::Result<std::vector<RunRow>> fill(Jobs& jobs) {
+  return jobs.backfill("daily", kFirst, day(4));
+}
 
 TEST(Groups, APowerCutAtAnyCallLeavesAllOldOrAllNewAndARunMendsIt) {
   JobsBench bench(shop(kOnce));
@@ -307,7 +274,7 @@ TEST(Groups, APowerCutAtAnyCallLeavesAllOldOrAllNewAndARunMendsIt) {
   std::filesystem::remove_all(bench.folder.path() / "tables" / "_runs");
   for (const auto number : {1, 2, 4}) bench.order("1", "1", day(number) + "T13:00:00Z");
   PowerBench uncut(bench, 1, os::Survival::Everything);
-  ASSERT_EQ(count(uncut.live().value()), "skipped 1, succeeded 3");
+  ASSERT_EQ(count(uncut.live(fill, kTwo).value()), "skipped 1, succeeded 3");
   const auto calls = uncut.disk->calls();
   ASSERT_GT(calls, 20U);
   for (std::uint64_t cut = 1; cut <= calls; ++cut) {
@@ -316,12 +283,12 @@ TEST(Groups, APowerCutAtAnyCallLeavesAllOldOrAllNewAndARunMendsIt) {
                    std::to_string(static_cast<int>(survival)));
       PowerBench power(bench, cut, survival);
       power.disk->cut_at(cut);
-      const auto first = power.live();
+      const auto first = power.live(fill, kTwo);
       power.disk->power_cycle().value();
       const bool has_succeeded = first && count(*first) == "skipped 1, succeeded 3";
       const auto found = power.rows("daily", kNumbers);
       EXPECT_THAT(found, testing::AnyOf(has_succeeded ? "2,2,1,2" : "1,1,1,1", "2,2,1,2"));
-      const auto again = power.live();
+      const auto again = power.live(fill, kTwo);
       ASSERT_TRUE(again.has_value()) << again.error().text();
       EXPECT_EQ(count(*again), found == "2,2,1,2" ? "skipped 4" : "skipped 1, succeeded 3");
       EXPECT_EQ(power.rows("daily", kNumbers), "2,2,1,2");

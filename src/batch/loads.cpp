@@ -8,6 +8,7 @@
 #include "batch/attempts.hpp"
 #include "batch/events.hpp"
 #include "batch/loads_job.hpp"
+#include "batch/single_run.hpp"
 #include "lake/retention.hpp"
 #include "lake/snapshot.hpp"
 
@@ -184,42 +185,33 @@ Result<std::vector<Loads::Wanted>> Loads::not_loaded_by_history(const Job& job) 
 
 Result<RunRow> Loads::run(Job& job, const Wanted& wanted, Trigger trigger,
                           const std::stop_token& stop) {
-  const auto& tools = parts_.tools;
-  const auto started = tools.clock.steady_now();
-  RunRow row{.run_id = new_run_id(tools.clock.now(), tools.random),
-             .job = job.name,
-             .partition = label_of(wanted.partition),
-             .started_at = tools.clock.now(),
-             .trigger = trigger};
-  row.ended_at = row.started_at;
-  const auto claimed =
-      TRY(parts_.runs.claim({row.run_id, row.job, row.partition, trigger, row.started_at},
-                            [](const Claim&) { return std::optional<std::int64_t>(); }));
-  if (const auto* held = std::get_if<Held>(&claimed)) {
-    row.status = RunStatus::Skipped;
-    row.error = fmt::format("another process loads it, its claim expires at {}",
-                            base::format_time(held->until));
-    return row;
-  }
-  const PartitionLoad load{.partition = wanted.partition,
-                           .mark = wanted.mark,
-                           .run_id = row.run_id,
-                           .is_again = wanted.is_again,
-                           .select = select_of(job, wanted.partition)};
-  const auto rows = attempt_all(job, load, row, stop);
-  if (rows) row.rows = *rows;
-  row.error = rows ? prove(job, load, row, stop) : rows.error().text();
-  row.status = row.error.empty() ? RunStatus::Succeeded : RunStatus::Failed;
-  row.duration =
-      std::chrono::duration_cast<std::chrono::microseconds>(tools.clock.steady_now() - started);
-  row.ended_at = std::max(tools.clock.now(), row.started_at);
-  events::load_ended(tools.telemetry, row);
-  if (rows) {
-    const std::lock_guard lock(job.mutex);
-    if (job.ledger) (*job.ledger)[ledger_key(wanted.partition)] = wanted.mark;
-  }
-  note(job, wanted, rows ? nullptr : &rows.error());
-  TRY(parts_.runs.finish(std::get<Claim>(claimed), row));
+  std::optional<base::Error> failure;
+  const auto work = [&](RunRow& row, const Claim&) {
+    const PartitionLoad load{.partition = wanted.partition,
+                             .mark = wanted.mark,
+                             .run_id = row.run_id,
+                             .is_again = wanted.is_again,
+                             .select = select_of(job, wanted.partition)};
+    const auto rows = attempt_all(job, load, row, stop);
+    if (rows) row.rows = *rows;
+    if (!rows) failure = rows.error();
+    row.error = rows ? prove(job, load, row, stop) : rows.error().text();
+    row.status = row.error.empty() ? RunStatus::Succeeded : RunStatus::Failed;
+  };
+  const auto ended = [&](const RunRow& row) {
+    events::load_ended(parts_.tools.telemetry, row);
+    if (!failure) {
+      const std::lock_guard lock(job.mutex);
+      if (job.ledger) (*job.ledger)[ledger_key(wanted.partition)] = wanted.mark;
+    }
+    note(job, wanted, failure ? &*failure : nullptr);
+  };
+  auto row = TRY(run_single(parts_.runs, {.job = job.name,
+                                          .partition = label_of(wanted.partition),
+                                          .trigger = trigger,
+                                          .held = "loads it",
+                                          .work = work,
+                                          .ended = ended}));
   parts_.board.publish();
   return row;
 }

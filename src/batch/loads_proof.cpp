@@ -4,6 +4,7 @@
 #include "batch/events.hpp"
 #include "batch/loads_job.hpp"
 #include "batch/proof.hpp"
+#include "batch/single_run.hpp"
 #include "lake/retention.hpp"
 #include "lake/snapshot.hpp"
 
@@ -81,30 +82,16 @@ Result<std::vector<RunRow>> Loads::prove(std::string_view name,
 }
 
 Result<RunRow> Loads::run_proof(Job& job, const Partition& partition, const std::stop_token& stop) {
-  const auto& tools = parts_.tools;
-  const auto started = tools.clock.steady_now();
-  RunRow row{.run_id = new_run_id(tools.clock.now(), tools.random),
-             .job = proof_name(job.config()),
-             .partition = label_of(partition),
-             .started_at = tools.clock.now(),
-             .trigger = Trigger::Manual};
-  const auto claimed =
-      TRY(parts_.runs.claim({row.run_id, row.job, row.partition, row.trigger, row.started_at},
-                            [](const Claim&) { return std::optional<std::int64_t>(); }));
-  if (std::holds_alternative<Held>(claimed)) {
-    row.status = RunStatus::Skipped;
-    row.ended_at = row.started_at;
-    row.error = "another process proves it";
-    return row;
-  }
-  const auto found = differences(job, partition, select_of(job, partition), stop);
-  keep_proof(job, row, found);
-  row.status = found && found->empty() ? RunStatus::Succeeded : RunStatus::Failed;
-  row.error = found ? *found : found.error().text();
-  row.duration =
-      std::chrono::duration_cast<std::chrono::microseconds>(tools.clock.steady_now() - started);
-  row.ended_at = std::max(tools.clock.now(), row.started_at);
-  TRY(parts_.runs.finish(std::get<Claim>(claimed), row));
+  const auto work = [&](RunRow& row, const Claim&) {
+    const auto found = differences(job, partition, select_of(job, partition), stop);
+    keep_proof(job, row, found);
+    row.status = found && found->empty() ? RunStatus::Succeeded : RunStatus::Failed;
+    row.error = found ? *found : found.error().text();
+  };
+  auto row = TRY(run_single(parts_.runs, {.job = proof_name(job.config()),
+                                          .partition = label_of(partition),
+                                          .held = "proves it",
+                                          .work = work}));
   parts_.board.publish();
   return row;
 }

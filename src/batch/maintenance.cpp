@@ -9,6 +9,7 @@
 #include "batch/age.hpp"
 #include "batch/attempts.hpp"
 #include "batch/events.hpp"
+#include "batch/single_run.hpp"
 #include "flow/rejects_table.hpp"
 #include "flow/unread.hpp"
 #include "lake/retention.hpp"
@@ -37,7 +38,7 @@ struct Maintenance::Work {
   const std::string& name;
   lake::Table& table;
   sql::Connection connection;
-  Claim claim;
+  Claim* claim = nullptr;
   Maintained done = {};
 };
 
@@ -153,26 +154,25 @@ Result<std::vector<RunRow>> Maintenance::run(const std::optional<std::string>& t
 
 Result<RunRow> Maintenance::run_one(const std::string& name, Trigger trigger) {
   const std::lock_guard one_at_a_time(run_mutex_);
-  const auto& tools = parts_.tools;
-  const auto started = tools.clock.steady_now();
-  RunRow row{.run_id = new_run_id(tools.clock.now(), tools.random),
-             .job = run_name(name),
-             .partition = label_of(Partition{}),
-             .started_at = tools.clock.now(),
-             .trigger = trigger};
-  row.ended_at = row.started_at;
   auto* table = parts_.board.table(name);
   CHECK(table);
-  const auto claimed =
-      TRY(parts_.runs.claim({row.run_id, row.job, row.partition, trigger, row.started_at},
-                            [](const Claim&) { return std::optional<std::int64_t>(); }));
-  if (const auto* held = std::get_if<Held>(&claimed)) {
-    row.status = RunStatus::Skipped;
-    row.error = fmt::format("another process is at it, its claim expires at {}",
-                            base::format_time(held->until));
-    return row;
-  }
-  Work work{name, *table, TRY(tools.engine.connect()), std::get<Claim>(claimed)};
+  Work work{name, *table, TRY(parts_.tools.engine.connect())};
+  const auto ended = [&](const RunRow& row) {
+    events::maintained(parts_.tools.telemetry, name, row, work.done);
+  };
+  const SingleRun single{.job = run_name(name),
+                         .partition = label_of(Partition{}),
+                         .trigger = trigger,
+                         .held = "is at it",
+                         .work = [&](RunRow& row, Claim& claim) { run_work(work, row, claim); },
+                         .ended = ended};
+  auto done = TRY(run_single(parts_.runs, single));
+  parts_.board.publish();
+  return done;
+}
+
+void Maintenance::run_work(Work& work, RunRow& row, Claim& claim) {
+  work.claim = &claim;
   {
     const std::lock_guard lock(mutex_);
     running_ = &work.connection;
@@ -186,14 +186,8 @@ Result<RunRow> Maintenance::run_one(const std::string& name, Trigger trigger) {
   }
   row.status = done ? RunStatus::Succeeded : RunStatus::Failed;
   row.rows = work.done.rows_removed;
-  if (!done)
-    row.error = done.error().code == Code::Cancelled ? stopped().message : done.error().text();
-  row.duration = std::chrono::duration_cast<microseconds>(tools.clock.steady_now() - started);
-  row.ended_at = std::max(tools.clock.now(), row.started_at);
-  events::maintained(tools.telemetry, name, row, work.done);
-  TRY(parts_.runs.finish(work.claim, row));
-  parts_.board.publish();
-  return row;
+  if (done) return;
+  row.error = done.error().code == Code::Cancelled ? stopped().message : done.error().text();
 }
 
 Result<void> Maintenance::do_all(Work& work) {
@@ -206,14 +200,14 @@ Result<void> Maintenance::do_all(Work& work) {
 // Between two steps: whether to go on, with the claim alive.
 Result<void> Maintenance::go_on(Work& work) {
   if (stopping_.stop_requested()) return stopped();
-  if (!parts_.runs.is_due_for_renewal(work.claim)) return {};
-  std::vector<Claim> claims{work.claim};
+  if (!parts_.runs.is_due_for_renewal(*work.claim)) return {};
+  std::vector<Claim> claims{*work.claim};
   TRY(parts_.runs.renew(claims));
   if (claims.empty()) {
     return Error{Code::Unavailable,
                  "the claim of the run expired and was taken by another process"};
   }
-  work.claim = claims.front();
+  *work.claim = claims.front();
   return {};
 }
 

@@ -84,6 +84,7 @@ class Maintenance {
   std::chrono::microseconds keep_of(const std::string& table) const;
   base::Result<void> run_due(const std::string& table);
   base::Result<RunRow> run_one(const std::string& table, Trigger trigger);
+  void run_work(Work& work, RunRow& row, Claim& claim);
   base::Result<void> do_all(Work& work);
   base::Result<void> remove_old(Work& work);
   base::Result<void> compact(Work& work);

@@ -2,8 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "batch/jobs.hpp"
-#include "batch/test_bench.hpp"
-#include "os/sim_disk.hpp"
+#include "batch/test_power.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -214,44 +213,11 @@ TEST(Runs, AChangeOfThePartitionDuringTheRunIsComputedAnew) {
   EXPECT_EQ(bench.rows("FROM daily"), "2026-11-20|2");
 }
 
-/// A copy of a bench's tables on a disk whose power can be cut.
-class PowerBench {
- public:
-  PowerBench(JobsBench& bench, std::uint64_t seed, os::Survival survival) : bench_(bench) {
-    std::filesystem::copy(bench.folder.path(), folder_.path(),
-                          std::filesystem::copy_options::recursive);
-    disk = std::move(os::SimDisk::open({folder_.path(), seed, survival})).value();
-  }
+constexpr const char* kNumbers = "SELECT string_agg(n, ',')";
 
-  /// One life of the program: the jobs are opened and a run is asked for.
-  base::Result<std::vector<RunRow>> live() {
-    flow::CutBoard board;
-    auto orders = TRY(lake::Table::open(folder_.path() / "tables" / "orders", tools(*disk)));
-    board.add_table("orders", *orders);
-    auto jobs = TRY(Jobs::open(
-        {bench_.pipeline, tools(*disk), board, bench_.stream, folder_.path(), JobsOptions{}}));
-    return jobs->run("daily");
-  }
-  std::string rows() {
-    const auto root = folder_.path() / "tables" / "daily";
-    auto table = std::move(lake::Table::open(root, tools(bench_.real_disk))).value();
-    return bench_.connection
-        ->scalar("SELECT string_agg(n, ',') FROM (" + lake::scan_sql(root, *table->snapshot()) +
-                 ")")
-        .value()
-        .value_or("");
-  }
-
-  std::unique_ptr<os::SimDisk> disk;
-
- private:
-  lake::Tools tools(os::Disk& where) {
-    return {where, *bench_.engine, bench_.clock, bench_.random, {bench_.log, bench_.metrics}};
-  }
-
-  JobsBench& bench_;
-  os::TestFolder folder_;
-};
+base::Result<std::vector<RunRow>> run_daily(Jobs& jobs) {
+  return jobs.run("daily");
+}
 
 TEST(Runs, APowerCutAtAnyCallLeavesThePartitionOldOrNewAndARunMendsIt) {
   JobsBench bench(shop(kDaily));
@@ -259,7 +225,7 @@ TEST(Runs, APowerCutAtAnyCallLeavesThePartitionOldOrNewAndARunMendsIt) {
   ASSERT_EQ(bench.open()->run("daily").value().at(0).rows, 1);
   bench.order("bob", "1", "2026-11-20T12:00:00Z");
   PowerBench uncut(bench, 1, os::Survival::Everything);
-  ASSERT_TRUE(uncut.live().has_value());
+  ASSERT_TRUE(uncut.live(run_daily).has_value());
   const auto calls = uncut.disk->calls();
   ASSERT_GT(calls, 10U);
   for (std::uint64_t cut = 1; cut <= calls; ++cut) {
@@ -269,14 +235,14 @@ TEST(Runs, APowerCutAtAnyCallLeavesThePartitionOldOrNewAndARunMendsIt) {
                    std::to_string(static_cast<int>(survival)));
       PowerBench power(bench, cut, survival);
       power.disk->cut_at(cut);
-      const auto first = power.live();
+      const auto first = power.live(run_daily);
       power.disk->power_cycle().value();
       const bool has_succeeded = first && first->at(0).status == RunStatus::Succeeded;
-      EXPECT_THAT(power.rows(), testing::AnyOf(has_succeeded ? "2" : "1", "2"));
-      const auto again = power.live();
+      EXPECT_THAT(power.rows("daily", kNumbers), testing::AnyOf(has_succeeded ? "2" : "1", "2"));
+      const auto again = power.live(run_daily);
       ASSERT_TRUE(again.has_value()) << again.error().text();
       for (const auto& run : *again) EXPECT_EQ(run.status, RunStatus::Succeeded) << run.error;
-      EXPECT_EQ(power.rows(), "2");
+      EXPECT_EQ(power.rows("daily", kNumbers), "2");
     }
   }
 }

@@ -11,8 +11,6 @@ namespace millrace::config {
 namespace {
 
 constexpr std::size_t kTopicBytesMax = 249;  // of Kafka
-constexpr auto kTimeNow = "earliest, latest or a time like 2026-11-20T12:00:00Z";
-
 // Properties of librdkafka that change neither what is read nor who may read it.
 constexpr std::array kOptions = std::to_array<std::string_view>({
     "broker.address.family",
@@ -91,23 +89,6 @@ std::string read_topic(YamlFile& file, Section& section, const Source& source) {
                           base::printable(topic), kTopicBytesMax));
   }
   return topic;
-}
-
-void read_start(YamlFile& file, Section& section, KafkaSource& kafka) {
-  using Start = KafkaSource::Start;
-  const auto start = section.has("start") ? section.text("start") : "earliest";
-  if (start == "latest") {
-    kafka.start = Start::Latest;
-  } else if (start != "earliest") {
-    const auto time = base::parse_time(start);
-    if (time) {
-      kafka.start = Start::Time;
-      kafka.start_at = *time;
-    } else {
-      file.fail(section.place_of("start"),
-                fmt::format("start: {} is expected, not '{}'", kTimeNow, base::printable(start)));
-    }
-  }
 }
 
 // A secret that stands in the file itself is refused.
@@ -198,7 +179,9 @@ KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source) {
                     .reads_uncommitted = section.word("isolation") == "read_uncommitted",
                     .skips_tombstones = section.word("tombstones") == "skip",
                     .group = section.text("group")};
-  read_start(file, section, kafka);
+  const auto start = read_start(file, section, "earliest");
+  if (start.is_latest) kafka.start = KafkaSource::Start::Latest;
+  if (start.at) kafka.start = KafkaSource::Start::Time, kafka.start_at = *start.at;
   if (section.has("security")) kafka.security = read_security(file, section.entry("security"));
   kafka.options = read_options(file, section);
   return kafka;

@@ -32,6 +32,14 @@ S3Place read_s3_place(YamlFile& file, Section& section, const char* key, std::st
 S3Place split_s3(std::string_view text);
 std::filesystem::path folder_of(const Place& place);
 
+/// Where a stream is first read, of the key `start`.
+struct StartOfReading {
+  bool is_latest = false;
+  std::optional<base::Time> at;
+};
+/// `oldest` is the word for the beginning, and what is meant if the key is left out.
+StartOfReading read_start(YamlFile& file, Section& section, std::string_view oldest);
+
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;
 /// sorts the tables, parents first.
 void check_references(YamlFile& file, Pipeline& pipeline);

@@ -68,6 +68,19 @@ std::filesystem::path folder_of(const Place& place) {
   return std::filesystem::path(place.file).parent_path();
 }
 
+StartOfReading read_start(YamlFile& file, Section& section, std::string_view oldest) {
+  const auto start = section.has("start") ? section.text("start") : std::string(oldest);
+  if (start == oldest) return {};
+  if (start == "latest") return {.is_latest = true, .at = {}};
+  const auto time = base::parse_time(start);
+  if (time) return {.is_latest = false, .at = *time};
+  file.fail(section.place_of("start"),
+            fmt::format("start: {}, latest or a time like 2026-11-20T12:00:00Z is expected, not "
+                        "'{}'",
+                        oldest, base::printable(start)));
+  return {};
+}
+
 namespace {
 
 const Column* find(const std::vector<Column>& columns, const std::string& name) {
@@ -156,7 +169,6 @@ FilesSource read_files(YamlFile& file, Section& section) {
 }
 
 KinesisSource read_kinesis(YamlFile& file, Section& section, const Source& source) {
-  using Start = KinesisSource::Start;
   KinesisSource kinesis{.stream = section.has("stream") ? section.text("stream") : source.name,
                         .region = section.has("region") ? section.text("region") : "",
                         .fan_out = section.text("fan_out")};
@@ -165,21 +177,9 @@ KinesisSource read_kinesis(YamlFile& file, Section& section, const Source& sourc
   if (section.has("stream") && kinesis.stream.empty()) {
     file.fail(section.place_of("stream"), "stream: is empty");
   }
-  const auto start = section.has("start") ? section.text("start") : "trim_horizon";
-  if (start == "latest") {
-    kinesis.start = Start::Latest;
-  } else if (start != "trim_horizon") {
-    const auto time = base::parse_time(start);
-    if (time) {
-      kinesis.start = Start::Time;
-      kinesis.start_at = *time;
-    } else {
-      file.fail(section.place_of("start"),
-                fmt::format("start: trim_horizon, latest or a time like 2026-11-20T12:00:00Z is "
-                            "expected, not '{}'",
-                            base::printable(start)));
-    }
-  }
+  const auto start = read_start(file, section, "trim_horizon");
+  if (start.is_latest) kinesis.start = KinesisSource::Start::Latest;
+  if (start.at) kinesis.start = KinesisSource::Start::Time, kinesis.start_at = *start.at;
   return kinesis;
 }
 

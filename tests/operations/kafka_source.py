@@ -5,10 +5,10 @@ import time
 
 from harness import kafka
 from harness.kafka import Client, Kfake
-from harness.millrace import Failure, Millrace
+from harness.millrace import Millrace
 from operations import LeftOut, expect, expect_equal, expect_texts
 from operations.bench_pipeline import written
-from operations.kinesis_source import await_rows, counts
+from operations.kinesis_source import await_rows, counts, refused
 
 PIPELINE = """
 pipeline: reader
@@ -341,14 +341,6 @@ def test_a_record_of_20_megabytes(folder):
         millrace.start()
         await_rows(millrace, 20)
         millrace.stop()
-
-
-def refused(millrace):
-    try:
-        millrace.start()
-    except Failure as failure:
-        return str(failure)
-    raise Failure("it started")
 
 
 def test_what_librdkafka_refuses_is_said_at_the_start(folder):
