@@ -277,13 +277,17 @@ jobs:
                   "2026-11-20T12:00:00Z");
   auto jobs = bench.open();
   bench.order("ann", "1", "2026-11-20T13:00:00Z");
-  jobs->start();
-  bench.clock.set(time_of("2026-11-21T00:30:00Z"));
   const auto is_running = [&] {
     return jobs->list().value().at(0).partitions.at(0).state == PartitionState::Running;
   };
-  EXPECT_TRUE(comes_true(is_running));
-  jobs->stop();
+  // A run that is claimed and not yet begun leaves nothing behind: then it is tried once more.
+  for (int life = 0; life < 20 && jobs->runs().value().empty(); ++life) {
+    if (life > 0) jobs = nullptr, jobs = bench.open();
+    jobs->start();
+    bench.clock.set(time_of("2026-11-21T00:30:00Z"));
+    EXPECT_TRUE(comes_true(is_running));
+    jobs->stop();
+  }
   const auto run = jobs->runs().value().at(0);
   EXPECT_EQ(run.status, RunStatus::Failed);
   EXPECT_EQ(run.error, "the program was stopped during the run");
