@@ -25,7 +25,7 @@ PARAMETERS_MAX = 5
 README_LINES_MAX = 40
 COLUMNS_MAX = {".cpp": 100, ".hpp": 100, ".py": 140, ".md": 140}
 SKIPPED_FOLDERS = {"build", ".git", "__pycache__", "node_modules", "millrace-data", "venv", ".cache"}
-TEXT_SUFFIXES = {".cpp", ".hpp", ".py", ".md", ".cmake", ".txt", ".sh", ".yaml", ".yml", ".json", ".test", ""}
+TEXT_SUFFIXES = {".cpp", ".hpp", ".py", ".md", ".cmake", ".txt", ".sh", ".yaml", ".yml", ".json", ".test", ".toml", ""}
 
 # Which rooms may include a foreign header, by the start of its name. What is not listed is free.
 FOREIGN = {
@@ -265,8 +265,20 @@ def links(tree):
                     yield path, number, f"names {name}, which does not exist"
 
 
+def spark_versions(tree):
+    """The Python package is of the project's version, and its SQL of the engine's."""
+    pairs = (("spark/millrace_spark/__init__.py", r'__version__ = "([^"]*)"', "CMakeLists.txt", r"project\(\w+ VERSION ([\d.]+)"),
+             ("spark/millrace_spark/duck.py", r'ENGINE = "([^"]*)"', "tools/fetch_duckdb.py", r'VERSION = "([^"]*)"'),
+             ("spark/pyproject.toml", r"duckdb==([\d.]+)", "tools/fetch_duckdb.py", r'VERSION = "([^"]*)"'))
+    for path, pattern, other, other_pattern in pairs:
+        ours, theirs = re.search(pattern, tree.text(path)), re.search(other_pattern, tree.text(other))
+        if (ours or path in map(str, tree.paths)) and (ours and ours[1]) != (theirs and theirs[1]):
+            line = tree.text(path)[:ours.start()].count("\n") + 1 if ours else 1
+            yield path, line, f"says version {ours and ours[1]}, and {other} {theirs and theirs[1]}"
+
+
 RULES = [room_table, room_build_files, room_readmes, includes, dead_headers, headers_and_macros, sizes, functions, names,
-         words, links]
+         words, links, spark_versions]
 
 
 def badly_formatted(tree):

@@ -153,6 +153,17 @@ class TidyTest(unittest.TestCase):
         self.expect("src/os/README.md:1", "../gone.md")
         self.expect("src/os/disk.cpp:2", "formats/gone.md")
 
+    def test_the_python_package_has_the_versions_of_the_program(self):
+        self.write("CMakeLists.txt", CLEAN["CMakeLists.txt"] + "project(millrace VERSION 1.2.0)\n")
+        self.write("tools/fetch_duckdb.py", 'VERSION = "1.5.5"\n')
+        self.write("spark/millrace_spark/__init__.py", '\n__version__ = "1.2.0"\n')
+        self.write("spark/millrace_spark/duck.py", 'ENGINE = "1.5.5"\n')
+        self.assertEqual(self.findings(), [])
+        self.write("spark/millrace_spark/__init__.py", '\n__version__ = "1.1.0"\n')
+        self.write("spark/millrace_spark/duck.py", 'ENGINE = "1.5.4"\n')
+        self.expect("spark/millrace_spark/__init__.py:2", "1.1.0")
+        self.expect("spark/millrace_spark/duck.py:1", "1.5.4")
+
     @unittest.skipUnless(shutil.which("clang-format-19"), "clang-format-19 is not installed")
     def test_code_is_formatted_and_found_again(self):
         (self.root / "build").mkdir()

@@ -1,0 +1,82 @@
+"""The command line: `millrace-spark validate|run|backfill FILE …`, and the same as arguments of a Glue job."""
+
+import argparse
+import sys
+
+from . import __version__, pipeline
+from .errors import Problems, Refused
+
+
+def parser():
+    top = argparse.ArgumentParser(
+        prog="millrace-spark", description="Runs the jobs of a Millrace pipeline file on Spark.", allow_abbrev=False
+    )
+    top.add_argument("--version", action="version", version=f"millrace-spark {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("validate", "say what of the file cannot run on Spark"),
+        ("run", "run one partition of a job, fresh or not"),
+        ("backfill", "run the stale partitions of a range"),
+    ):
+        one = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        one.add_argument("file", help="the pipeline file")
+        if name != "validate":
+            one.add_argument("job")
+        if name == "run":
+            one.add_argument("partition", nargs="?", help="2026-11-20, 2026-11-20T02")
+        if name == "backfill":
+            one.add_argument("first")
+            one.add_argument("last")
+        one.add_argument("--data", help="the data folder of millrace, unless the file says `lake:`")
+    return top
+
+
+def session():
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession() or SparkSession.builder.appName("millrace").getOrCreate()
+
+
+def prepared(spark):
+    """A session that can do what is needed: Delta is there, and the tasks have this package."""
+    from . import delta, ship
+
+    delta.prepare(spark)
+    ship.ship(spark)
+    return spark
+
+
+def act(options):
+    """Gives the exit code."""
+    made = pipeline.read(options.file)
+    if options.command == "validate":
+        from . import validate
+
+        problems = validate.problems(made)
+        if problems:
+            raise Problems(problems)
+        print(f"{options.file}: fine for Spark: {len(made.jobs)} jobs, {len(made.tables)} tables")
+        return 0
+    from .job_run import Jobs
+
+    jobs = Jobs(prepared(session()), made, options.data)
+    if options.command == "run":
+        runs = jobs.run(options.job, options.partition)
+    else:
+        runs = jobs.backfill(options.job, options.first, options.last)
+        if not runs:
+            print(f"{options.job}: every partition from {options.first} to {options.last} is fresh")
+    return 0 if all(run.status == "succeeded" for run in runs) else 1
+
+
+def main(arguments=None):
+    options = parser().parse_args(arguments)
+    try:
+        return act(options)
+    except (Refused, Problems) as error:
+        print(f"millrace-spark: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
