@@ -64,6 +64,7 @@ struct Instance::Parts {
       : pipeline(std::move(pipeline_)), options(std::move(options_)), world(world_) {}
   // What the streams still write is answered by the services, which go before them.
   ~Parts() {
+    if (worker) worker->end_following();
     if (streams) streams->close();
   }
 
@@ -96,6 +97,7 @@ struct Instance::Parts {
 
   lake::Tools lake_tools(sql::Instance& engine) {
     lake::Tools tools{world.disk, engine, world.clock, world.random, world.telemetry()};
+    tools.tables = pipeline.lake;
     if (s3_lake) {
       tools.store = &s3_lake->store();
       tools.tables = s3_lake->tables();
@@ -123,7 +125,7 @@ Result<void> Instance::Parts::open_engines() {
   TRY(os::remove_all(world.disk, scratch));
   TRY(world.disk.make_directories(scratch));
   TRY(keep_lake_place(world.disk, options.data, pipeline.lake));
-  if (!pipeline.lake.empty()) {
+  if (pipeline.is_lake_on_s3()) {
     const lake::FileCache::Options cache{.folder = options.data / "cache",
                                          .bytes_max = options.lake_cache_bytes};
     s3_lake = TRY(S3Lake::open(pipeline.lake, scratch, cache, world));
@@ -196,7 +198,7 @@ Result<void> Instance::Parts::open_worker() {
       {.threads = static_cast<int>(os::core_count()),
        .memory_bytes_max = options.memory.query_engine,
        .scratch = options.data / "scratch" / "queries",
-       .readable = {s3_lake ? s3_lake->tables() : options.data / "tables", options.data / "cache"},
+       .readable = {lake_tools(*worker_engine).tables_of(options.data), options.data / "cache"},
        .cache = s3_lake ? s3_lake->cache() : nullptr,
        .httpfs = s3_lake ? s3_lake->httpfs() : os::Path(),
        .ca_file = s3_lake ? s3_lake->ca_file() : "",
@@ -216,6 +218,9 @@ Result<void> Instance::Parts::open_alerts() {
                             return open_alert_sink(alert, target, world);
                           }};
   for (const auto& [name, source] : sources) parts.incarnations[name] = source->incarnation();
+  if (pipeline.has_many_workers()) {
+    parts.shards_of = [this](const std::string& source) { return worker->shards_of(source); };
+  }
   alerts = TRY(flow::Alerts::open(std::move(parts)));
   return {};
 }

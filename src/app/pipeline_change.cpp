@@ -53,9 +53,9 @@ struct Lake {
   static Result<Lake> open(const config::Pipeline& pipeline, const os::Path& data,
                            const os::Path& scratch, World& world) {
     Lake lake;
-    lake.tables = data / "tables";
+    lake.tables = pipeline.lake.empty() ? data / "tables" : os::Path(pipeline.lake);
     sql::InstanceOptions options{.scratch = scratch, .time_zone = pipeline.timezone};
-    if (pipeline.lake.empty()) {
+    if (!pipeline.is_lake_on_s3()) {
       lake.engine = TRY(sql::Instance::open(options));
       return lake;
     }

@@ -5,6 +5,7 @@
 #include "app/api_json.hpp"
 #include "app/commands.hpp"
 #include "app/companion.hpp"
+#include "base/text.hpp"
 
 namespace millrace::app {
 namespace {
@@ -31,11 +32,25 @@ void print_streams(const Json& answer, Screen& screen) {
   if (table.row_count() > 0) screen.print("\n" + table.text(screen.paint(), screen.columns()));
 }
 
+// Of a table whose source several workers share: which are this one's.
+std::string own_positions(const Json& table) {
+  std::vector<std::string> own;
+  std::size_t count = 0;
+  for (const auto& position : table.value("positions", Json::array())) {
+    if (!position.contains("is_own")) continue;
+    ++count;
+    if (position["is_own"] == true) own.push_back(position["shard"].dump());
+  }
+  if (count == 0) return "";
+  return fmt::format("{} of {}", own.empty() ? "none" : base::join(own, ","), count);
+}
+
 void print_tables(const Json& answer, Screen& screen) {
   TextTable table({{"table"},
                    {"rows", Align::Right},
                    {"not yet committed", Align::Right},
                    {"behind", Align::Right},
+                   {"partitions"},
                    {"last commit"},
                    {"state"}});
   for (const auto& item : items_of(answer, "tables")) {
@@ -43,7 +58,7 @@ void print_tables(const Json& answer, Screen& screen) {
     const auto error = cell(item, "error") ? cell(item, "error") : cell(item, "source_error");
     table.add({cell(item, "name"), count_cell(item, "rows"),
                count_cell(item, "hot_rows").value_or(""),
-               count_cell(item, "lag_records").value_or(""),
+               count_cell(item, "lag_records").value_or(""), own_positions(item),
                time_cell(item, "last_commit_at").value_or(""),
                halted ? "halted: " + *halted : error.value_or("")});
   }

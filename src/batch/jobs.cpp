@@ -63,14 +63,16 @@ Result<void> Jobs::open_tables() {
                                               parts_.aws});
   for (auto& plan : plans.plans) TRY(add_job(std::move(plan)));
   std::map<std::string, std::map<std::string, std::int64_t>> committed;  // by job
-  TRY(runs_->end_abandoned([&](const Claim& claim) -> std::optional<std::int64_t> {
+  const auto find_rows = [&](const Claim& claim) -> std::optional<std::int64_t> {
     const auto job = find(claim.job);
     if (!job) return std::nullopt;
     if (!committed.contains(claim.job)) committed[claim.job] = committed_runs(*(*job)->table);
     const auto& runs = committed[claim.job];
     const auto run = runs.find(claim.run_id);
     return run == runs.end() ? std::nullopt : std::optional(run->second);
-  }));
+  };
+  // Claims of other workers that are alive expire by themselves if they are not.
+  if (!parts_.pipeline.has_many_workers()) TRY(runs_->end_abandoned(find_rows));
   parts_.board.publish();
   for (const auto& job : jobs_) {
     TRY(recall_failed(*job));

@@ -209,6 +209,7 @@ void check_references(YamlFile& file, Pipeline& pipeline) {
   for (const auto& alert : pipeline.alerts) check_alert(file, pipeline, alert);
   check_loads(file, pipeline);
   check_tests(file, pipeline);
+  check_workers(file, pipeline);
 }
 
 }  // namespace millrace::config

@@ -294,7 +294,7 @@ struct Pipeline {
   std::string name;
   std::string timezone;        ///< an IANA name
   std::filesystem::path file;  ///< absolute
-  std::string lake;            ///< `s3://bucket/prefix`; empty: the data folder
+  std::string lake;            ///< `s3://bucket/prefix`, an absolute folder; empty: the data folder
   std::vector<Source> sources;
   std::vector<Lookup> lookups;
   std::vector<Table> tables;  ///< a table comes after the one that it reads
@@ -305,6 +305,10 @@ struct Pipeline {
   std::vector<PipelineTest> tests;
   MetricsTargets metrics;
   std::optional<Cron> maintenance;  ///< when tables are put in order; none: never
+
+  bool is_lake_on_s3() const { return lake.starts_with("s3://"); }
+  /// Other processes may work on the same tables at the same time.
+  bool has_many_workers() const;
 
   const Source* source(std::string_view name_) const;
   const Lookup* lookup(std::string_view name_) const;

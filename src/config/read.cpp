@@ -73,16 +73,30 @@ bool is_s3_place(std::string_view place) {
          ("/" + std::string(prefix) + "/").find("/.") == std::string::npos;
 }
 
+// Neither may a folder's name, and it becomes part of SQL and of globs.
+bool is_folder_place(std::string_view place) {
+  return place.find_first_of("=*?[]{}'\"\\\n\t") == std::string_view::npos;
+}
+
 std::string read_lake(YamlFile& file, Section& section) {
   if (!section.has("lake")) return "";
   const auto before = file.problem_count();
   std::string place = section.text("lake");
-  while (place.ends_with('/')) place.pop_back();
+  while (place.size() > 1 && place.ends_with('/')) place.pop_back();
   if (place.empty() || file.problem_count() > before || is_s3_place(place)) return place;
-  file.fail(section.place_of("lake"),
-            fmt::format("lake: '{}' is no place on S3; `s3://bucket/prefix` is expected, where the "
-                        "prefix has letters, digits, '.', '-', '_' and '/'",
-                        base::printable(place)));
+  constexpr std::string_view kFile = "file://";
+  if (place.starts_with(kFile)) place.erase(0, kFile.size());
+  if (place.starts_with("/") || place.starts_with("./") || place.starts_with("../")) {
+    place = (folder_of(section.place()) / place).lexically_normal().string();
+    place = std::filesystem::absolute(place).lexically_normal().string();
+    while (place.size() > 1 && place.ends_with('/')) place.pop_back();
+    if (place.size() > 1 && place.size() <= kLakeBytesMax && is_folder_place(place)) return place;
+  }
+  file.fail(
+      section.place_of("lake"),
+      fmt::format("lake: '{}' is no place on S3 and no folder; `s3://bucket/prefix`, "
+                  "`/srv/lake` or `./lake` is expected, of letters, digits, '.', '-', '_' and '/'",
+                  base::printable(section.text("lake"))));
   return "";
 }
 
@@ -208,6 +222,13 @@ Place SqlText::place_of(std::size_t at) const {
     }
   }
   return found;
+}
+
+bool Pipeline::has_many_workers() const {
+  return std::ranges::any_of(sources, [](const Source& source) {
+    const auto* kafka = std::get_if<KafkaSource>(&source.from);
+    return kafka && kafka->has_many_workers;
+  });
 }
 
 const Source* Pipeline::source(std::string_view name_) const {

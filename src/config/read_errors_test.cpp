@@ -32,9 +32,11 @@ TEST(HeaderErrors, NameWhatAPlaceForTheLakeIs) {
   const std::string rest = "sources: {s: {from: log, schema: {a: varchar}}}\n";
   EXPECT_EQ(errors("lake: s3://bucket/shop/tables/\n" + rest), "");
   EXPECT_EQ(errors("lake: ''\n" + rest), "");
-  for (const auto* place :
-       {"s3://bucket", "s3://bucket/", "s3:///shop", "s3://bucket/a//b", "s3://bucket/day=1",
-        "gs://b/a", "/data", "s3://bucket/../x", "s3://Bucket/x"}) {
+  EXPECT_EQ(errors("lake: /srv/lake/\n" + rest), "");
+  EXPECT_EQ(errors("lake: ./lake\n" + rest), "");
+  for (const auto* place : {"s3://bucket", "s3://bucket/", "s3:///shop", "s3://bucket/a//b",
+                            "s3://bucket/day=1", "gs://b/a", "/data/day=1", "/", "data/lake",
+                            "'/a*'", "s3://bucket/../x", "s3://Bucket/x"}) {
     EXPECT_TRUE(errors("lake: " + std::string(place) + "\n" + rest).starts_with("2:7 lake: '"))
         << place;
   }

@@ -21,9 +21,12 @@ constexpr std::array kOptions = std::to_array<std::string_view>({
     "fetch.error.backoff.ms",
     "fetch.min.bytes",
     "fetch.wait.max.ms",
+    "group.instance.id",
+    "heartbeat.interval.ms",
     "metadata.max.age.ms",
     "reconnect.backoff.max.ms",
     "reconnect.backoff.ms",
+    "session.timeout.ms",
     "socket.connection.setup.timeout.ms",
     "socket.keepalive.enable",
     "socket.nagle.disable",
@@ -178,7 +181,11 @@ KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source) {
                     .topic = read_topic(file, section, source),
                     .reads_uncommitted = section.word("isolation") == "read_uncommitted",
                     .skips_tombstones = section.word("tombstones") == "skip",
-                    .group = section.text("group")};
+                    .group = section.has("group") ? section.text("group") : "",
+                    .has_many_workers = section.word("workers") == "many",
+                    .partition_key = section.text("partition_key"),
+                    .security = {},
+                    .options = {}};
   const auto start = read_start(file, section, "earliest");
   if (start.is_latest) kafka.start = KafkaSource::Start::Latest;
   if (start.at) kafka.start = KafkaSource::Start::Time, kafka.start_at = *start.at;

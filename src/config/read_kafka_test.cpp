@@ -55,6 +55,35 @@ TEST(ReadKafka, ReadsAllThereIs) {
   EXPECT_EQ(kafka.security.key_password, "the K");
 }
 
+TEST(ReadKafka, ManyWorkersNeedALakeAndHaveAGroup) {
+  const std::string source =
+      "sources:\n  s: {from: kafka, brokers: b, workers: many, schema: {a: varchar, b: varchar}";
+  const auto parsed =
+      parse_pipeline("pipeline: p\nlake: file:///srv/lake/\n" + source + "}\n", "/test/p.yaml");
+  const auto& pipeline = std::get<Pipeline>(parsed);
+  EXPECT_EQ(pipeline.lake, "/srv/lake");
+  EXPECT_TRUE(pipeline.has_many_workers());
+  EXPECT_EQ(std::get<KafkaSource>(pipeline.source("s")->from).group, "p/s");
+  expect_has(errors(source + "}\n"), "3:3 source 's': workers: many needs the key `lake`");
+}
+
+TEST(ReadKafka, UniqueNeedsThePartitionKeyWhereThereAreManyWorkers) {
+  const auto with = [](const std::string& key, const std::string& table) {
+    return errors("lake: ./lake\nsources:\n  s: {from: kafka, brokers: b, workers: many, " + key +
+                  "schema: {a: varchar, b: varchar}}\ntables:\n  t: {from: s, sql: SELECT * FROM "
+                  "s, unique: {key: a, within: 1h}}\n" +
+                  table);
+  };
+  EXPECT_EQ(with("partition_key: a, ", ""), "");
+  expect_has(with("", ""), "6:46 unique: several workers share 's'");
+  expect_has(with("", ""), "say so by `partition_key: a` in source 's'");
+  expect_has(with("partition_key: b, ", ""), "by its partition_key 'b', and 'a' is another column");
+  expect_has(with("partition_key: c, ", ""), "partition_key: there is no column 'c'");
+  expect_has(with("partition_key: a, ",
+                  "  u: {from: t, sql: SELECT * FROM t, unique: {key: a, within: 1h}}\n"),
+             "7:46 unique: several workers share 's', and only a table that reads it itself");
+}
+
 TEST(ReadKafka, SaysWhatIsWrong) {
   expect_has(source("topic: t"), "the key 'brokers' is missing");
   expect_has(source("brokers: 'http://host:9092'"), "is not written like `kafka.example.com:9092`");

@@ -43,6 +43,8 @@ StartOfReading read_start(YamlFile& file, Section& section, std::string_view old
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;
 /// sorts the tables, parents first.
 void check_references(YamlFile& file, Pipeline& pipeline);
+/// What several workers on one source need, and the name of their group if the file has none.
+void check_workers(YamlFile& file, Pipeline& pipeline);
 
 /// Takes out of a pipeline what is wrong with it, and what builds on that, and names it.
 void keep_what_is_sound(Pipeline& pipeline, Gaps& gaps);

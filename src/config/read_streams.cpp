@@ -109,7 +109,7 @@ bool is_nested(const ColumnType& type) {
   return type.kind == Kind::Struct || type.kind == Kind::List || type.kind == Kind::Json;
 }
 
-LogSource read_log(YamlFile& file, Section& section, const Source& source) {
+LogSource read_log(YamlFile& file, Section& section) {
   LogSource log{.shards = section.integer("shards"),
                 .partition_key = section.text("partition_key")};
   if (section.has("retention")) {
@@ -120,19 +120,22 @@ LogSource read_log(YamlFile& file, Section& section, const Source& source) {
     log.retention_time = std::chrono::days(7);
     log.retention_bytes = 10'000'000'000;
   }
-  if (log.partition_key.empty()) return log;
-  const Column* column = find(source.schema, log.partition_key);
+  return log;
+}
+
+void check_partition_key(YamlFile& file, Section& section, const Source& source) {
+  const auto key = section.has("partition_key") ? section.text("partition_key") : "";
+  if (key.empty()) return;
+  const Column* column = find(source.schema, key);
   if (!column) {
-    file.fail(
-        section.place_of("partition_key"),
-        fmt::format("partition_key: there is no column '{}'{}", base::printable(log.partition_key),
-                    base::did_you_mean(log.partition_key, names_of(source.schema))));
+    file.fail(section.place_of("partition_key"),
+              fmt::format("partition_key: there is no column '{}'{}", base::printable(key),
+                          base::did_you_mean(key, names_of(source.schema))));
   } else if (is_nested(column->type)) {
     file.fail(section.place_of("partition_key"),
               fmt::format("partition_key: '{}' is {}; a plain value is needed", column->name,
                           sql_of(column->type)));
   }
-  return log;
 }
 
 void refuse(YamlFile& file, Section& section, std::initializer_list<const char*> keys,
@@ -202,7 +205,10 @@ void read_csv(YamlFile& file, Section& section, Source& source) {
 
 // Keys of other kinds of sources than this one.
 void refuse_others(YamlFile& file, Section& section, const std::string& from) {
-  if (from != "log") refuse(file, section, {"shards", "partition_key", "retention"}, "from: log");
+  if (from != "log") refuse(file, section, {"shards", "retention"}, "from: log");
+  if (from == "files" || from == "kinesis") {
+    refuse(file, section, {"partition_key"}, "from: log and from: kafka");
+  }
   if (from != "files") {
     refuse(file, section, {"path", "header", "anonymous", "look_every"}, "from: files");
   }
@@ -210,9 +216,10 @@ void refuse_others(YamlFile& file, Section& section, const std::string& from) {
     refuse(file, section, {"stream", "fan_out", "poll"}, "from: kinesis");
   }
   if (from != "kafka") {
-    refuse(file, section,
-           {"brokers", "topic", "isolation", "tombstones", "group", "security", "options"},
-           "from: kafka");
+    refuse(
+        file, section,
+        {"brokers", "topic", "isolation", "tombstones", "group", "workers", "security", "options"},
+        "from: kafka");
   }
   if (from == "log" || from == "files") {
     refuse(file, section, {"start"}, "from: kinesis and from: kafka");
@@ -254,8 +261,10 @@ Source read_source(YamlFile& file, const Entry& entry) {
     source.from = read_kinesis(file, section, source);
   } else if (from == "kafka") {
     source.from = read_kafka(file, section, source);
+    check_partition_key(file, section, source);
   } else {
-    source.from = read_log(file, section, source);
+    source.from = read_log(file, section);
+    check_partition_key(file, section, source);
   }
   if (!is_schema_known) source.schema.clear();
   return source;

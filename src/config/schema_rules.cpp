@@ -16,7 +16,8 @@ std::vector<SectionRule> file_rules() {
             {"timezone", Text, "", false, "UTC",
              "An IANA time zone, for schedules, calendar days and SQL."},
             {"lake", Text, "", false, "the data folder",
-             "Where the tables lie: `s3://bucket/prefix`. Empty is the data folder."},
+             "Where the tables lie: `s3://bucket/prefix`, or a folder, `/srv/lake` or, relative "
+             "to this file, `./lake`. Empty is the data folder."},
             {"sources", MapOf, "source", true, "", "The streams that come in."},
             {"lookups", MapOf, "lookup", false, "", "Reference data, by key."},
             {"tables", MapOf, "table", false, "", "What the streams become, row by row."},

@@ -16,7 +16,10 @@ std::vector<SectionRule> stream_rules() {
          "log: how many parts the stream is split into. Another number reshards the stream at the "
          "next start."},
         {"partition_key", Text, "", false, "",
-         "log: the column whose value chooses the shard; records of one value keep their order."},
+         "log: the column whose value chooses the shard; records of one value keep their order. "
+         "kafka: the column that producers use as the key of their records; `unique` needs it "
+         "where "
+         "several workers share the topic."},
         {"retention", Object, "retention", false, "",
          "log: how long records are kept after every table has them."},
         {"path", Text, "", false, "",
@@ -46,9 +49,12 @@ std::vector<SectionRule> stream_rules() {
         {"tombstones", Words, "reject|skip", false, "reject",
          "kafka: what becomes of records without a value: they go to the rejects, or are passed "
          "over and only counted."},
-        {"group", Text, "", false, "",
-         "kafka: the consumer group that is told how far the tables are, for tools that watch it. "
-         "It is never read."},
+        {"workers", Words, "one|many", false, "one",
+         "kafka: `many`: any number of processes with this file, each with a data folder of its "
+         "own, divide the topic's partitions; it needs `lake`."},
+        {"group", Text, "", false, "the pipeline's and source's names, if workers: many",
+         "kafka: the consumer group by which workers divide the partitions, and which is told how "
+         "far the tables are, for tools that watch it. Its offsets are never read."},
         {"security", Object, "security", false, "",
          "kafka: how the brokers are known, and who we are to them."},
         {"options", TextMap, "", false, "",

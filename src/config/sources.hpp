@@ -81,7 +81,11 @@ struct KafkaSource {
   base::Time start_at;            ///< of Start::Time
   bool reads_uncommitted = false;
   bool skips_tombstones = false;  ///< records without a value are passed over
-  std::string group;              ///< is told how far the tables are; empty: none
+  /// Whose members share the topic's partitions, or, of one worker, which is told how far the
+  /// tables are; empty: none.
+  std::string group;
+  bool has_many_workers = false;  ///< any number of processes read it, each its partitions
+  std::string partition_key;      ///< the column that chooses the partition; empty: not said
   KafkaSecurity security;
   std::map<std::string, std::string> options;  ///< further properties of librdkafka
 };

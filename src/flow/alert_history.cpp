@@ -110,16 +110,20 @@ const std::vector<sql::Column>& alert_columns() {
 }
 
 AlertHistory::AlertHistory(std::string pipeline, std::unique_ptr<lake::Table> table,
-                           CutBoard& board)
-    : pipeline_(std::move(pipeline)), table_(std::move(table)), board_(board) {}
+                           CutBoard& board, std::string worker)
+    : pipeline_(std::move(pipeline)),
+      table_(std::move(table)),
+      board_(board),
+      worker_(std::move(worker)) {}
 
 Result<std::unique_ptr<AlertHistory>> AlertHistory::open(const os::Path& tables,
                                                          const std::string& pipeline,
-                                                         const lake::Tools& tools,
-                                                         CutBoard& board) {
+                                                         const lake::Tools& tools, CutBoard& board,
+                                                         std::string worker) {
   auto table =
       TRY(lake::Table::open_or_create(tables / kAlertsTable, alert_columns(), {"day"}, tools));
-  std::unique_ptr<AlertHistory> history(new AlertHistory(pipeline, std::move(table), board));
+  std::unique_ptr<AlertHistory> history(
+      new AlertHistory(pipeline, std::move(table), board, std::move(worker)));
   TRY(tools.engine.add_table_function(
       "settled",
       [raw = history.get()](std::string_view) -> Result<std::shared_ptr<sql::ScanTable>> {
@@ -136,7 +140,9 @@ AlertHistory::~AlertHistory() {
 }
 
 std::string AlertHistory::counter_id() const {
-  return fmt::format("millrace/{}/{}/commits", pipeline_, kAlertsTable);
+  // Each worker counts its own commits.
+  return fmt::format("millrace/{}/{}/commits{}{}", pipeline_, kAlertsTable,
+                     worker_.empty() ? "" : "/", worker_);
 }
 
 void AlertHistory::begin_generation() {
@@ -161,7 +167,7 @@ void AlertHistory::add(const std::vector<std::pair<DeliveryName, Settled>>& sett
     }
     for (const auto& [shard, offset] : some.positions) {
       const auto id = name.position_id(shard);
-      if (table_->snapshot()->transaction(id).value_or(0) != offset) positions_[id] = offset;
+      if (table_->snapshot()->transaction(id).value_or(0) < offset) positions_[id] = offset;
     }
   }
   if (chunks.empty()) return;
@@ -208,13 +214,19 @@ Result<void> AlertHistory::commit_sealed(Sealed& sealed) {
   if (sealed.is_unclear && is_done(TRY(table_->refresh()))) return {};
   lake::Transaction change{.operation = "STREAMING UPDATE", .adds = *sealed.files};
   change.positions.push_back(move(counter_id(), sealed.number));
-  for (const auto& [id, next] : sealed.positions) change.positions.push_back(move(id, next));
+  for (const auto& [id, next] : sealed.positions) {
+    // What another worker has moved further is its.
+    if (table_->snapshot()->transaction(id).value_or(0) < next) {
+      change.positions.push_back(move(id, next));
+    }
+  }
   const auto outcome = table_->commit(change);
   if (!outcome) {
     sealed.is_unclear = sealed.is_unclear || outcome.error().code == Code::Unknown;
     return outcome.error();
   }
   if (const auto* conflict = std::get_if<lake::Conflict>(&*outcome)) {
+    if (!worker_.empty()) return Error{Code::Unavailable, conflict->detail};
     return Error{Code::Denied,
                  "another process writes to this table; this one stops: " + conflict->detail,
                  table_->root().string()};
@@ -232,6 +244,17 @@ void AlertHistory::maintain() {
 }
 
 Result<void> AlertHistory::enrol(const std::vector<Wanted>& wanted) {
+  constexpr int kAttempts = 20;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (TRY(try_enrol(wanted))) return {};
+    TRY(table_->refresh());
+  }
+  return Error{Code::Unavailable, "other workers write to this table again and again",
+               table_->root().string()};
+}
+
+// False if another worker was faster.
+Result<bool> AlertHistory::try_enrol(const std::vector<Wanted>& wanted) {
   lake::Transaction change{.operation = "ENROL ALERTS"};
   const auto snapshot = table_->snapshot();
   std::set<std::string> markers;
@@ -254,13 +277,14 @@ Result<void> AlertHistory::enrol(const std::vector<Wanted>& wanted) {
     if (!is_marker || state % 2 == 0 || markers.contains(id)) continue;
     change.positions.push_back(move(id, state + 1));
   }
-  if (change.positions.empty()) return {};
+  if (change.positions.empty()) return true;
   const auto outcome = TRY(table_->commit(change));
   if (const auto* conflict = std::get_if<lake::Conflict>(&outcome)) {
+    if (!worker_.empty()) return false;
     return Error{Code::Denied, "another process writes to this table: " + conflict->detail,
                  table_->root().string()};
   }
-  return {};
+  return true;
 }
 
 Reached AlertHistory::positions(const DeliveryName& name) const {

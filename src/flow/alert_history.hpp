@@ -30,11 +30,12 @@ struct Settled {
 /// Threads: one at a time, but `uncommitted_bytes` from any.
 class AlertHistory {
  public:
-  /// Opens or makes the table below `tables`, and shows it on the board.
+  /// Opens or makes the table below `tables`, and shows it on the board. `worker` is this one's
+  /// name, no other's, if several write the table.
   static base::Result<std::unique_ptr<AlertHistory>> open(const os::Path& tables,
                                                           const std::string& pipeline,
-                                                          const lake::Tools& tools,
-                                                          CutBoard& board);
+                                                          const lake::Tools& tools, CutBoard& board,
+                                                          std::string worker = {});
   AlertHistory(const AlertHistory&) = delete;
   AlertHistory& operator=(const AlertHistory&) = delete;
   ~AlertHistory();
@@ -73,7 +74,9 @@ class AlertHistory {
     bool is_unclear = false;
   };
 
-  AlertHistory(std::string pipeline, std::unique_ptr<lake::Table> table, CutBoard& board);
+  AlertHistory(std::string pipeline, std::unique_ptr<lake::Table> table, CutBoard& board,
+               std::string worker);
+  base::Result<bool> try_enrol(const std::vector<Wanted>& wanted);
   std::string counter_id() const;
   void begin_generation();
   base::Result<std::vector<lake::AddFile>> write_files(const Generation& rows);
@@ -84,6 +87,7 @@ class AlertHistory {
   const std::string pipeline_;
   std::unique_ptr<lake::Table> table_;
   CutBoard& board_;
+  const std::string worker_;  // empty: there is only this one
   std::unique_ptr<sql::Connection> connection_;
   std::shared_ptr<sql::ScanTable> writing_;  // what `settled('')` gives at the moment
   std::shared_ptr<Generation> rows_;

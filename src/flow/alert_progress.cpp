@@ -5,7 +5,9 @@
 namespace millrace::flow {
 
 void AlertProgress::settle(const RowPosition& at) {
-  auto& rows = rows_[at.shard];
+  const auto known = rows_.find(at.shard);
+  if (known == rows_.end()) return;
+  auto& rows = known->second;
   if (const auto found = rows.find({at.offset, at.row}); found != rows.end()) found->second = true;
   while (!rows.empty() && rows.begin()->second) rows.erase(rows.begin());
 }

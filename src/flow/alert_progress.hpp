@@ -14,6 +14,8 @@ class AlertProgress {
  public:
   /// Takes up a shard where it stands.
   void begin(std::int32_t shard, std::int64_t position) { reached_[shard] = position; }
+  /// Another worker reads it from now on.
+  void forget(std::int32_t shard) { reached_.erase(shard), rows_.erase(shard); }
   /// A row was handed over, and has to end.
   void add(const RowPosition& at) { rows_[at.shard].emplace(Key{at.offset, at.row}, false); }
   void settle(const RowPosition& at);

@@ -39,6 +39,25 @@ AlertReader::AlertReader(AlertPlan plan, DeliveryName name, Start start)
   for (const auto& [shard, offset] : start.positions) next_[shard] = {offset, 0};
 }
 
+void AlertReader::read_only(const std::set<std::int32_t>& shards, const Start& start) {
+  std::erase_if(next_, [&](const auto& one) { return !shards.contains(one.first); });
+  std::erase_if(settled_, [&](const RowPosition& at) { return !shards.contains(at.shard); });
+  for (const auto shard : shards) {
+    if (next_.contains(shard)) continue;
+    const auto found = start.positions.find(shard);
+    next_[shard] = {found == start.positions.end() ? 0 : found->second, 0};
+    for (const auto& at : start.settled) {
+      if (at.shard == shard) settled_.insert(at);
+    }
+  }
+  ours_ = shards;
+}
+
+Reached AlertReader::ours_of(Reached positions) const {
+  std::erase_if(positions, [&](const auto& one) { return !is_ours(one.first); });
+  return positions;
+}
+
 // The table's own positions in this life of its source, and in replays.
 Reached AlertReader::committed(const TableCut& table) const {
   const auto& transactions = table.snapshot->transactions;
@@ -58,6 +77,7 @@ Reached AlertReader::ends(const TableCut& table) const {
 }
 
 bool AlertReader::is_new(const RowPosition& at) const {
+  if (!is_ours(at.shard)) return false;
   const auto next = next_.find(at.shard);
   return next == next_.end() || Next{at.offset, at.row} >= next->second;
 }
@@ -70,11 +90,11 @@ RowPosition AlertReader::position(const sql::Chunk& chunk, std::size_t row) cons
 }
 
 Result<void> AlertReader::read(const TableCut& table, sql::Instance& engine, const Take& take) {
-  for (const auto& [shard, until] : committed(table)) {
+  for (const auto& [shard, until] : ours_of(committed(table))) {
     if (!TRY(fill_gap(table, shard, until, engine, take))) return {};
   }
   if (!TRY(read_hot(table, take))) return {};
-  const auto all = ends(table);
+  const auto all = ours_of(ends(table));
   for (const auto& [shard, end] : all) {
     auto& next = next_[shard];
     next = std::max(next, Next{end, 0});
@@ -110,7 +130,9 @@ Result<bool> AlertReader::read_hot(const TableCut& table, const Take& take) {
     for (auto chunk = (*chunks)->rbegin(); chunk != (*chunks)->rend() && has_new; ++chunk) {
       has_new = false;
       for (std::size_t row = (*chunk)->row_count(); row-- > 0 && !has_new;) {
-        has_new = is_new(position(**chunk, row));
+        const auto at = position(**chunk, row);
+        // Rows of shards that went to others say nothing about those before them.
+        has_new = is_new(at) || !is_ours(at.shard);
       }
       if (has_new) fresh.push_back(*chunk);
     }

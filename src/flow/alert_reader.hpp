@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -21,6 +22,10 @@ class AlertReader {
     std::set<RowPosition> settled;  ///< rows at or after them that ended already
   };
   AlertReader(AlertPlan plan, DeliveryName name, Start start);
+
+  /// Where several workers share the source: reads these shards alone, from now on those that are
+  /// new from where `start` says.
+  void read_only(const std::set<std::int32_t>& shards, const Start& start);
 
   /// Rows that alert, out of some that were read, and how far the reading is now.
   struct Step {
@@ -44,6 +49,8 @@ class AlertReader {
     auto operator<=>(const Next&) const = default;
   };
 
+  bool is_ours(std::int32_t shard) const { return !ours_ || ours_->contains(shard); }
+  Reached ours_of(Reached positions) const;
   Reached committed(const TableCut& table) const;
   bool is_new(const RowPosition& at) const;
   RowPosition position(const sql::Chunk& chunk, std::size_t row) const;
@@ -57,6 +64,7 @@ class AlertReader {
   const DeliveryName name_;
   std::map<std::int32_t, Next> next_;  // by shard
   std::set<RowPosition> settled_;
+  std::optional<std::set<std::int32_t>> ours_;  // none: all
 };
 
 }  // namespace millrace::flow

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "flow/alert_events.hpp"
 
@@ -22,6 +23,18 @@ constexpr auto kGaugesEvery = 1s;
 constexpr std::uint64_t kQueuesBytesMax = std::uint64_t{64} << 20;  // of all deliveries
 constexpr auto kGrace = 2s;  // for what is being sent when the program ends
 
+// What the commits of this data folder's workers are told by from those of others.
+Result<std::string> worker_name(const lake::Tools& tools, const os::Path& folder) {
+  const auto path = folder / "worker";
+  constexpr std::size_t kBytesMax = 100;
+  const auto known = os::read_file(tools.disk, path, kBytesMax);
+  if (known) return std::string(base::trimmed(*known));
+  if (known.error().code != Code::NotFound) return known.error();
+  const auto name = tools.random.uuid();
+  TRY(os::write_file(tools.disk, path, name + "\n"));
+  return name;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Alerts>> Alerts::open(AlertsParts parts) {
@@ -33,7 +46,8 @@ Result<std::unique_ptr<Alerts>> Alerts::open(AlertsParts parts) {
     const auto there = lake::Table::open(tables / kAlertsTable, own.tools);
     if (!there && there.error().code == Code::NotFound) return alerts;
   }
-  alerts->history_ = TRY(AlertHistory::open(tables, own.pipeline.name, own.tools, own.board)
+  const auto worker = own.shards_of ? TRY(worker_name(own.tools, own.folder)) : "";
+  alerts->history_ = TRY(AlertHistory::open(tables, own.pipeline.name, own.tools, own.board, worker)
                              .context(fmt::format("table '{}'", kAlertsTable)));
   TRY(alerts->open_deliveries());
   return alerts;
@@ -94,6 +108,10 @@ Result<std::unique_ptr<Delivery>> Alerts::open_delivery(const config::Alert& ale
   for (const auto& each : parts_.pipeline.alerts) deliveries += each.targets.size();
   outbox.bytes_max = std::min(outbox.bytes_max, kQueuesBytesMax / deliveries);
   const auto positions = start.positions;
+  std::function<std::map<std::int32_t, std::uint64_t>()> ours;
+  if (parts_.shards_of && parts_.shards_of(name.source)) {
+    ours = [this, source = name.source] { return *parts_.shards_of(source); };
+  }
   return std::make_unique<Delivery>(Delivery::Parts{
       .name = name,
       .reader = AlertReader(std::move(planned.plan), name, std::move(start)),
@@ -107,9 +125,16 @@ Result<std::unique_ptr<Delivery>> Alerts::open_delivery(const config::Alert& ale
       .random = parts_.tools.random,
       .telemetry = parts_.tools.telemetry,
       .outbox = outbox,
-      .has_to_wait = [this] {
-        return history_->uncommitted_bytes() >= parts_.options.uncommitted_bytes_max;
-      }});
+      .ours = std::move(ours),
+      .start = [this, name]() -> Result<AlertReader::Start> {
+        std::lock_guard one_at_a_time(history_mutex_);
+        TRY(history_->table().refresh());
+        return settled_before(*history_, name);
+      },
+      .has_to_wait =
+          [this] {
+            return history_->uncommitted_bytes() >= parts_.options.uncommitted_bytes_max;
+          }});
 }
 
 void Alerts::start(std::function<void(const Error&)> on_fatal) {

@@ -30,6 +30,10 @@ struct AlertsParts {
   lake::Tools tools;
   CutBoard& board;
   os::Path folder;  ///< the data folder
+  /// Of a source that several workers share: our shards, and when each was given to us; none: all
+  /// are ours. An empty function: no source is shared.
+  std::function<std::optional<std::map<std::int32_t, std::uint64_t>>(const std::string& source)>
+      shards_of = {};
   /// Opens a target.
   std::function<base::Result<std::unique_ptr<AlertSink>>(const config::Alert&,
                                                          const config::AlertTarget&)>

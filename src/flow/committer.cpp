@@ -1,5 +1,10 @@
 #include "flow/committer.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
 #include "flow/events.hpp"
 #include "lake/data_file.hpp"
 
@@ -21,11 +26,27 @@ Result<std::unique_ptr<Committer>> Committer::open(const lake::Tools& tools, Cut
   return committer;
 }
 
+namespace {
+
+// The rows that are written, with NULL in columns that another worker has added to the table.
+std::string relation_of(const std::vector<sql::Column>& columns, const lake::Metadata& metadata) {
+  std::string added;
+  for (const auto& column : metadata.schema) {
+    if (std::ranges::find(columns, column.name, &sql::Column::name) != columns.end()) continue;
+    added +=
+        fmt::format(", CAST(NULL AS {}) AS {}", column.type.text(), base::sql_name(column.name));
+  }
+  return added.empty() ? "generation('')" : fmt::format("(SELECT *{} FROM generation(''))", added);
+}
+
+}  // namespace
+
 Result<std::vector<lake::AddFile>> Committer::write_files(const lake::Table& table,
                                                           const Generation& rows) {
   if (rows.row_count() == 0) return std::vector<lake::AddFile>{};
   rows_ = std::make_shared<ChunksTable>(rows.columns(), rows.view());
-  auto files = lake::write_data_files(*connection_, table, "generation('')");
+  auto files = lake::write_data_files(*connection_, table,
+                                      relation_of(rows.columns(), *table.snapshot()->metadata));
   rows_.reset();
   return files;
 }
@@ -77,23 +98,26 @@ Result<void> Committer::commit(CommitJob& job) {
   const auto* conflict = outcome ? std::get_if<lake::Conflict>(&*outcome) : nullptr;
   if (!outcome || conflict) {
     // It may be our own commit that stands there although we saw an error: the positions say so.
-    if (job.is_unclear && TRY(is_done_already(job))) return show_rejects(job);
+    if (job.is_unclear && TRY(is_done_already(job))) {
+      show_rejects(job, job.table->snapshot()->version);
+      return {};
+    }
     if (!conflict) return outcome.error();
+    job.conflict = *conflict;
     return Error{Code::Denied,
                  "another process writes to this table; this one stops: " + conflict->detail,
                  job.table->root().string()};
   }
-  return show_rejects(job);
+  show_rejects(job, std::get<lake::Committed>(*outcome).version);
+  return {};
 }
 
 // The rejects are hot until their table has followed to this version.
-Result<void> Committer::show_rejects(const CommitJob& job) const {
-  const auto version = job.table->snapshot()->version;
+void Committer::show_rejects(const CommitJob& job, base::TableVersion version) const {
   job.sealed.rejects->mark_contained_from(
       job.reject_files->empty()
           ? std::map<std::string, std::int64_t>{}
           : std::map<std::string, std::int64_t>{{rejects_.app_id(job.name), version.value()}});
-  return {};
 }
 
 }  // namespace millrace::flow

@@ -20,6 +20,8 @@ struct CommitJob {
   Sealed sealed;
   std::optional<std::vector<lake::AddFile>> row_files;
   std::optional<std::vector<lake::AddFile>> reject_files;
+  std::uint64_t term = 0;                       ///< of the loop that sealed it: older ones are void
+  std::optional<lake::Conflict> conflict = {};  ///< another worker was faster
   bool is_unclear = false;    ///< an attempt may have been committed although it failed
   bool is_committed = false;  ///< in the table; the rejects may still have to follow
 };
@@ -32,8 +34,8 @@ class Committer {
                                                        RejectsTable& rejects);
 
   /// Goes on with `job` until it is done.
-  /// Errors  Denied: another writer moved the table on; we must stop. All others: nothing is lost;
-  ///         call again with the same job.
+  /// Errors  Denied: another writer moved the table on; the job says how, and must be dropped.
+  ///         All others: nothing is lost; call again with the same job.
   base::Result<void> run(CommitJob& job);
 
  private:
@@ -43,7 +45,7 @@ class Committer {
   base::Result<std::vector<lake::AddFile>> write_files(const lake::Table& table,
                                                        const Generation& rows);
   base::Result<void> commit(CommitJob& job);
-  base::Result<void> show_rejects(const CommitJob& job) const;
+  void show_rejects(const CommitJob& job, base::TableVersion version) const;
   base::Result<bool> is_done_already(const CommitJob& job) const;
 
   const lake::Tools tools_;

@@ -1,10 +1,22 @@
 #include "flow/cut_board.hpp"
 
+#include <algorithm>
+
 namespace millrace::flow {
 namespace {
 
 bool has_same_rows(const TableCut& one, const TableCut& other) {
   return one.snapshot == other.snapshot && one.hot == other.hot;
+}
+
+// As the table has them, which says of texts whether they are JSON.
+std::vector<sql::Column> columns_of(const Generation& generation, const lake::Schema& schema) {
+  auto columns = generation.columns();
+  for (auto& column : columns) {
+    const auto stored = std::ranges::find(schema, column.name, &sql::Column::name);
+    if (stored != schema.end()) column.type = stored->type;
+  }
+  return columns;
 }
 
 }  // namespace
@@ -39,17 +51,33 @@ void CutBoard::drop_generations(const std::string& name) {
   });
 }
 
+std::map<std::string, base::TableVersion> CutBoard::follow(std::optional<base::Error>& error) {
+  std::map<std::string, base::TableVersion> moved;
+  for (const auto& name : table_names()) {
+    auto* one = table(name);
+    if (!one) continue;
+    const auto before = one->snapshot()->version;
+    const auto now = one->refresh();
+    if (!now) error = now.error();
+    if (now && (*now)->version != before) moved.emplace(name, before);
+  }
+  if (!moved.empty()) publish();
+  return moved;
+}
+
 void CutBoard::publish(const std::function<void()>& change) {
   std::lock_guard one_at_a_time(change_mutex_);
   change();
   auto cut = std::make_shared<Cut>();
   std::lock_guard lock(mutex_);
   for (auto& [name, entry] : entries_) {
-    TableCut table{entry.table->root(), entry.table->snapshot(), {}, {}, 0};
+    TableCut table{.root = entry.table->root(), .snapshot = entry.table->snapshot()};
     std::erase_if(entry.generations, [&](const auto& generation) {
       return generation->is_contained_in(table.snapshot->transactions);
     });
     for (const auto& generation : entry.generations) {
+      if (generation->is_overtaken_in(table.snapshot->transactions)) continue;
+      table.hot_columns = columns_of(*generation, table.snapshot->metadata->schema);
       table.hot.push_back(generation->view());
       if (auto reached = generation->reached()) table.reached = std::move(reached);
     }

@@ -21,6 +21,8 @@ struct TableCut {
   os::Path root;
   std::shared_ptr<const lake::Snapshot> snapshot;
   std::vector<std::shared_ptr<const Chunks>> hot;
+  /// Of the hot rows: another worker may have added columns to the table, which these lack.
+  std::vector<sql::Column> hot_columns;
   std::shared_ptr<const Reached> reached;  ///< by the hot rows; null: no further than the snapshot
   /// Another number for other rows, in this process. The same rows may have several, after a
   /// compaction or when hot rows were committed.
@@ -46,6 +48,10 @@ class CutBoard {
   void add_generation(const std::string& name, std::shared_ptr<Generation> generation);
   /// Forgets hot rows of `name` that will never be committed.
   void drop_generations(const std::string& name);
+  /// Looks for what others have committed to any table, and publishes it. Shape  the tables whose
+  /// version is another now, with the version that they had. Errors  of the last that could not be
+  /// read; the others are shown all the same.
+  std::map<std::string, base::TableVersion> follow(std::optional<base::Error>& error);
 
   /// Runs `change`, which adds rows to generations, and then publishes a cut with all of them.
   void publish(const std::function<void()>& change);

@@ -1,6 +1,7 @@
 #include "flow/deduper.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -40,16 +41,28 @@ std::string Deduper::time_column() const {
                                                 : std::string(kReceivedAt));
 }
 
-Result<void> Deduper::rebuild() {
+Result<void> Deduper::rebuild(const OfShards& shards) {
   set_.clear();
+  newest_.reset(), oldest_.reset(), horizon_.reset(), oldest_unsealed_.reset();
+  return read_claims(shards);
+}
+
+Result<void> Deduper::add(const std::vector<std::int64_t>& shards) {
+  return read_claims(shards);
+}
+
+Result<void> Deduper::read_claims(const OfShards& shards) {
+  if (shards && shards->empty()) return {};
+  const auto rows_sql = fmt::format(
+      "SELECT * FROM ({}) WHERE {}", lake::scan_sql(table_.root(), *table_.snapshot()),
+      shards ? fmt::format("(_shard IN ({}) OR _shard < 0)", fmt::join(*shards, ", ")) : "true");
   const auto key = base::sql_name(plan_.output[*plan_.unique_column].name);
   auto connection = TRY(table_.tools().engine.connect());
   auto rows = TRY(connection.query(
       fmt::format("WITH t AS ({}) SELECT {}, coalesce({}, _received_at) FROM t "
                   "WHERE {} IS NOT NULL AND coalesce({}, _received_at) >= "
                   "(SELECT max(coalesce({}, _received_at)) FROM t) - to_microseconds({})",
-                  lake::scan_sql(table_.root(), *table_.snapshot()), key, time_column(), key,
-                  time_column(), time_column(), span().count()),
+                  rows_sql, key, time_column(), key, time_column(), time_column(), span().count()),
       sql::Fetch::Streamed));
   const sql::Renderer renderer(rows.columns()[0].type);
   while (auto chunk = TRY(rows.next())) {
@@ -60,12 +73,14 @@ Result<void> Deduper::rebuild() {
     }
   }
   if (!newest_) return {};
-  horizon_ = *newest_ - span();
+  horizon_ = std::max(horizon_.value_or(*newest_ - span()), *newest_ - span());
   auto oldest = TRY(connection.query(
       fmt::format("SELECT min(coalesce({}, _received_at)) FROM ({}) WHERE {} IS NOT NULL",
-                  time_column(), lake::scan_sql(table_.root(), *table_.snapshot()), key)));
+                  time_column(), rows_sql, key)));
   const auto chunk = TRY(oldest.next());
-  if (chunk && !chunk->column(0).is_null(0)) oldest_ = time_at(chunk->column(0), 0);
+  if (!chunk || chunk->column(0).is_null(0)) return {};
+  const auto first = time_at(chunk->column(0), 0);
+  oldest_ = std::min(oldest_.value_or(first), first);
   return {};
 }
 

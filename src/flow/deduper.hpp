@@ -12,6 +12,9 @@
 
 namespace millrace::flow {
 
+/// Numbers of shards; none: all.
+using OfShards = std::optional<std::vector<std::int64_t>>;
+
 /// Finds the rows whose key was claimed before: `unique` of one table.
 /// Claims of rows that are in the table are read back from it at start; claims that are older than
 /// what late records can ask for are forgotten, and the table itself is asked then.
@@ -22,8 +25,10 @@ class Deduper {
   Deduper(const TablePlan& plan, lake::Table& table, DedupeOptions options,
           std::chrono::microseconds lateness);
 
-  /// Reads the claimed keys back from the table.
-  base::Result<void> rebuild();
+  /// Reads the claimed keys back from the table, or only those of rows from some shards.
+  base::Result<void> rebuild(const OfShards& shards = std::nullopt);
+  /// Adds those of shards that came.
+  base::Result<void> add(const std::vector<std::int64_t>& shards);
 
   /// Claims the keys of `chunk`, a chunk of the plan's output. Returns the rows that are no
   /// duplicates; rows without a key never are.
@@ -41,6 +46,7 @@ class Deduper {
     std::string key;
     base::Time time;
   };
+  base::Result<void> read_claims(const OfShards& shards);
   using StoredClaims = std::unordered_multimap<std::string, base::Time>;
 
   std::chrono::microseconds span() const;

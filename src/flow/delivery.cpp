@@ -7,6 +7,7 @@
 namespace millrace::flow {
 namespace {
 
+using base::Result;
 using std::chrono::microseconds;
 using namespace std::chrono_literals;
 
@@ -31,6 +32,10 @@ Delivery::Delivery(Parts parts)
                .settle = [this](AlertMessage message, AlertOutcome outcome) {
                  settle(std::move(message), outcome);
                }}) {
+  if (parts_.ours) {
+    parts_.reader.read_only({}, {});
+    return;
+  }
   for (const auto& [shard, position] : parts_.positions) progress_.begin(shard, position);
 }
 
@@ -73,17 +78,52 @@ void Delivery::run(const std::stop_token& stop) {
       seen = newest;
     }
     has_all = true;
+    auto done = take_share();
     const auto cut = parts_.board.cut();
-    const auto done = parts_.reader.read(cut->tables.at(parts_.name.table), parts_.engine,
-                                         [&](AlertReader::Step step) {
-                                           has_all = take(std::move(step));
-                                           return has_all && !stop.stop_requested();
-                                         });
+    if (done)
+      done = parts_.reader.read(cut->tables.at(parts_.name.table), parts_.engine,
+                                [&](AlertReader::Step step) {
+                                  has_all = take(std::move(step));
+                                  return has_all && !stop.stop_requested();
+                                });
     if (done) continue;
     events::alert_reading_failed(parts_.telemetry, parts_.name, done.error());
     (void)parts_.board.wait_beyond(UINT64_MAX, kAfterFailure, stop);
     has_all = false;
   }
+}
+
+// Shards come and go. What came is taken up where whoever had it wrote down that it was.
+Result<void> Delivery::take_share() {
+  if (!parts_.ours) return {};
+  const auto now = parts_.ours();
+  if (now == ours_) return {};  // only this thread writes it
+  std::set<std::int32_t> kept, all;
+  for (const auto& [shard, given] : now) {
+    all.insert(shard);
+    const auto had = ours_.find(shard);
+    if (had != ours_.end() && had->second == given) kept.insert(shard);
+  }
+  parts_.reader.read_only(kept, {});
+  const bool has_gained = kept.size() < all.size();
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [shard, given] : ours_) {
+      if (!kept.contains(shard)) progress_.forget(shard);
+    }
+    std::erase_if(ours_, [&](const auto& one) { return !kept.contains(one.first); });
+  }
+  if (!has_gained) return {};
+  const auto start = TRY(parts_.start());
+  parts_.reader.read_only(all, start);
+  std::lock_guard lock(mutex_);
+  for (const auto shard : all) {
+    if (kept.contains(shard)) continue;
+    const auto found = start.positions.find(shard);
+    progress_.begin(shard, found == start.positions.end() ? 0 : found->second);
+  }
+  ours_ = now;
+  return {};
 }
 
 bool Delivery::take(AlertReader::Step step) {
@@ -158,7 +198,9 @@ std::int64_t Delivery::behind(const Reached& positions) const {
   const auto table = cut->tables.find(parts_.name.table);
   if (table == cut->tables.end()) return 0;
   std::int64_t behind = 0;
+  const auto ours = parts_.ours ? std::optional(parts_.ours()) : std::nullopt;
   for (const auto& [shard, end] : parts_.reader.ends(table->second)) {
+    if (ours && !ours->contains(shard)) continue;
     const auto position = positions.find(shard);
     behind += std::max<std::int64_t>(0, end - (position == positions.end() ? 0 : position->second));
   }

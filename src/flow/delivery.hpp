@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,6 +47,11 @@ class Delivery {
     base::Random& random;
     base::Telemetry telemetry;
     OutboxOptions outbox;
+    /// Where several workers share the source: the shards that are ours, and when each was given
+    /// to us. Empty: all are.
+    std::function<std::map<std::int32_t, std::uint64_t>()> ours = {};
+    /// Where the delivery stands now, as all workers have written it down.
+    std::function<base::Result<AlertReader::Start>()> start = {};
     /// True while what was settled cannot be written down fast enough.
     std::function<bool()> has_to_wait;
   };
@@ -72,6 +79,7 @@ class Delivery {
   void run(const std::stop_token& stop);
   bool has_room() const;
   bool take(AlertReader::Step step);
+  base::Result<void> take_share();
   void send_gathered();
   void settle(const AlertRow& row, const std::string& message, AlertOutcome outcome, int attempts,
               const std::string& error);
@@ -84,6 +92,7 @@ class Delivery {
   mutable std::mutex mutex_;
   // All below: guarded by mutex_.
   AlertProgress progress_;
+  std::map<std::int32_t, std::uint64_t> ours_;  // if the source is shared
   std::vector<SettledRow> settled_;
   std::int64_t sent_ = 0, dead_ = 0, suppressed_ = 0;
   std::optional<base::Time> sent_at_;

@@ -105,6 +105,32 @@ void micro_batch_failed(base::Telemetry telemetry, const std::string& source,
                       {{"source", source}, {"error", error.text()}});
 }
 
+void fenced(base::Telemetry telemetry, const std::string& source, const std::string& why) {
+  telemetry.metrics
+      .counter("millrace_fenced_commits_total",
+               "Commits that another worker's came before: their rows were dropped and read anew.",
+               {{"source", source}})
+      .add();
+  telemetry.log.write(Level::Warn, "source.fenced", {{"source", source}, {"reason", why}});
+}
+
+void share_taken(base::Telemetry telemetry, const std::string& source, std::size_t gained,
+                 std::size_t kept, std::size_t all) {
+  telemetry.log.write(Level::Info, "source.shards_gained",
+                      {{"source", source},
+                       {"gained", static_cast<std::int64_t>(gained)},
+                       {"now", static_cast<std::int64_t>(kept)},
+                       {"of", static_cast<std::int64_t>(all)}});
+}
+
+void follow_failed(base::Telemetry telemetry, bool is_first, const base::Error& error) {
+  telemetry.metrics
+      .counter("millrace_follow_failures_total", "Looks for other workers' commits that failed.")
+      .add();
+  if (!is_first) return;
+  telemetry.log.write(Level::Warn, "tables.follow_failed", {{"error", error.text()}});
+}
+
 void stopped(base::Telemetry telemetry, const std::string& source, const base::Error& error) {
   telemetry.log.write(Level::Error, "source.stopped",
                       {{"source", source}, {"error", error.text()}});

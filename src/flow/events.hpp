@@ -25,6 +25,13 @@ void micro_batch_failed(base::Telemetry telemetry, const std::string& source,
                         const base::Error& error);
 void source_accepted(base::Telemetry telemetry, const std::string& table, const std::string& source,
                      const std::string& incarnation);
+/// Another worker had moved a shard that a commit would have moved.
+void fenced(base::Telemetry telemetry, const std::string& source, const std::string& why);
+/// `gained` and `kept` are numbers of shards that this worker has now.
+void share_taken(base::Telemetry telemetry, const std::string& source, std::size_t gained,
+                 std::size_t kept, std::size_t all);
+/// What other workers committed could not be looked at; `is_first`: it could before.
+void follow_failed(base::Telemetry telemetry, bool is_first, const base::Error& error);
 void stopped(base::Telemetry telemetry, const std::string& source, const base::Error& error);
 void gauges(base::Telemetry telemetry, const std::string& table, std::int64_t hot_rows,
             std::uint64_t hot_bytes, std::int64_t lag_records);

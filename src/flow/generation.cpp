@@ -148,6 +148,19 @@ bool Generation::is_contained_in(const std::map<std::string, std::int64_t>& posi
   });
 }
 
+void Generation::begin(const std::string& id, std::int64_t from) {
+  std::lock_guard lock(mutex_);
+  begins_.try_emplace(id, from);
+}
+
+bool Generation::is_overtaken_in(const std::map<std::string, std::int64_t>& positions) const {
+  std::lock_guard lock(mutex_);
+  return std::ranges::any_of(begins_, [&](const auto& mine) {
+    const auto found = positions.find(mine.first);
+    return found != positions.end() && found->second > mine.second;
+  });
+}
+
 ChunksTable::ChunksTable(std::vector<sql::Column> columns, std::shared_ptr<const Chunks> chunks)
     : columns_(std::move(columns)), chunks_(std::move(chunks)) {
   for (const auto& chunk : *chunks_) row_count_ += chunk->row_count();

@@ -32,6 +32,10 @@ class Generation {
   /// Says how far the rows go by now, those of earlier generations included.
   void reach(std::shared_ptr<const Reached> reached);
 
+  /// Says from where on the rows of a shard are here, by the application id under which its table
+  /// has the position. The first word counts.
+  void begin(const std::string& id, std::int64_t from);
+
   std::shared_ptr<const Chunks> view() const;
   /// Null: not known.
   std::shared_ptr<const Reached> reached() const;
@@ -43,6 +47,11 @@ class Generation {
   /// contains them.
   void mark_contained_from(std::map<std::string, std::int64_t> positions);
   bool is_contained_in(const std::map<std::string, std::int64_t>& positions) const;
+  /// True if some rows are in a snapshot with these positions and others may not be: another worker
+  /// was faster, and this generation will never be committed.
+  bool is_overtaken_in(const std::map<std::string, std::int64_t>& positions) const;
+  /// It will never be committed: it is not shown any more.
+  void drop() { mark_contained_from({}); }
 
  private:
   const std::vector<sql::Column> columns_;
@@ -52,6 +61,7 @@ class Generation {
   std::uint64_t bytes_ = 0;                                            // Guarded by mutex_.
   std::int64_t row_count_ = 0;                                         // Guarded by mutex_.
   std::optional<std::map<std::string, std::int64_t>> contained_from_;  // Guarded by mutex_.
+  std::map<std::string, std::int64_t> begins_;                         // Guarded by mutex_.
 };
 
 /// About how many bytes the rows of `chunk` take in memory.

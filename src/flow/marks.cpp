@@ -37,13 +37,15 @@ Notes notes_of(const source::Source& stream,
   return notes;
 }
 
-void remember_marks(const TableFlow& table, const std::string& source, source::Source& stream) {
+void remember_marks(const TableFlow& table, const std::string& source, source::Source& stream,
+                    const std::optional<std::set<std::int64_t>>& only) {
   const auto snapshot = table.table().snapshot();
   const auto prefix = table.app_prefix(source) + stream.incarnation() + "/";
   const auto& all = snapshot->transactions;
   for (auto at = all.lower_bound(prefix); at != all.end() && at->first.starts_with(prefix); ++at) {
     const auto shard = number_of(std::string_view(at->first).substr(prefix.size()));
     if (!shard) continue;  // a mark, or a replay
+    if (only && !only->contains(*shard)) continue;
     source::Mark mark{};
     std::size_t known = 0;
     for (; known < mark.size(); ++known) {

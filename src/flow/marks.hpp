@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +18,8 @@ using Notes = std::vector<std::pair<std::string, std::int64_t>>;
 /// The marks of the positions that a coming commit moves.
 Notes notes_of(const source::Source& stream, const std::vector<lake::Transaction::Position>& moved);
 
-/// Hands `stream` the marks that `table` has of its shards.
-void remember_marks(const TableFlow& table, const std::string& source, source::Source& stream);
+/// Hands `stream` the marks that `table` has of its shards, or of some.
+void remember_marks(const TableFlow& table, const std::string& source, source::Source& stream,
+                    const std::optional<std::set<std::int64_t>>& only = std::nullopt);
 
 }  // namespace millrace::flow

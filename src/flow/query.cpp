@@ -30,9 +30,15 @@ std::shared_ptr<const Chunks> all_chunks(const TableCut& table) {
   return all;
 }
 
-std::string columns_sql(const lake::Schema& schema) {
+// The columns of the table, out of hot rows that may lack those which another worker added.
+std::string columns_sql(const lake::Schema& schema, const std::vector<sql::Column>& hot) {
   std::vector<std::string> names;
-  for (const auto& column : schema) names.push_back(base::sql_name(column.name));
+  for (const auto& column : schema) {
+    const auto name = base::sql_name(column.name);
+    const bool is_there = std::ranges::find(hot, column.name, &sql::Column::name) != hot.end();
+    names.push_back(is_there ? name
+                             : fmt::format("CAST(NULL AS {}) AS {}", column.type.text(), name));
+  }
   return base::join(names, ", ");
 }
 
@@ -96,8 +102,8 @@ Result<std::shared_ptr<sql::ScanTable>> QueryEngine::find_hot(std::string_view a
   }
   const auto table = cut->second->tables.find(argument.substr(slash + 1));
   if (table == cut->second->tables.end()) return Error{Code::Invalid, "no such table"};
-  return std::shared_ptr<sql::ScanTable>(std::make_shared<ChunksTable>(
-      table->second.snapshot->metadata->schema, all_chunks(table->second)));
+  return std::shared_ptr<sql::ScanTable>(
+      std::make_shared<ChunksTable>(table->second.hot_columns, all_chunks(table->second)));
 }
 
 void QueryEngine::forget(const std::string& ticket) {
@@ -114,16 +120,18 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
   for (const auto& name : TRY(query.connection_->table_names(sql))) {
     const auto table = cut->tables.find(name);
     if (table == cut->tables.end()) continue;  // DuckDB says so, with the place
-    const auto& [root, snapshot, hot, reached, edition] = table->second;
-    std::string select = options_.cache ? options_.cache->scan_sql(root, *snapshot, query.pins_)
-                                        : lake::scan_sql(root, *snapshot);
+    const auto& one = table->second;
+    const auto& snapshot = *one.snapshot;
+    std::string select = options_.cache ? options_.cache->scan_sql(one.root, snapshot, query.pins_)
+                                        : lake::scan_sql(one.root, snapshot);
     if (has_rows(table->second)) {
       select += fmt::format(" UNION ALL SELECT {} FROM {}('{}/{}')",
-                            columns_sql(snapshot->metadata->schema), kHot, query.ticket_, name);
+                            columns_sql(snapshot.metadata->schema, one.hot_columns), kHot,
+                            query.ticket_, name);
     }
     TRY(query.connection_->run(view_sql(name, select)));
-    query.versions_.emplace(name, snapshot->version);
-    query.editions_.emplace(name, edition);
+    query.versions_.emplace(name, snapshot.version);
+    query.editions_.emplace(name, one.edition);
   }
   return {};
 }

@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 
 // Without rejects the followed version moves only now and then: it is a commit each time.
 constexpr std::int64_t kIdleVersions = 50;
+constexpr int kRollAttempts = 10;
 
 std::string app_id_of(const std::string& pipeline, const std::string& table) {
   return fmt::format("millrace/{}/{}/{}", pipeline, kRejectsTable, table);
@@ -43,8 +44,20 @@ base::TableVersion followed_version(const lake::Snapshot& rejects, const std::st
   return base::TableVersion(rejects.transaction(app_id_of(pipeline, table)).value_or(-1));
 }
 
+// Whoever comes first does it, this worker or another.
 Result<base::TableVersion> RejectsTable::roll_forward(const std::string& name,
                                                       const lake::Table& table) {
+  for (int attempt = 0; attempt < kRollAttempts; ++attempt) {
+    if (const auto followed = TRY(try_roll_forward(name, table))) return *followed;
+    TRY(table_->refresh());
+  }
+  return Error{Code::Unavailable, "other workers were faster again and again",
+               table_->root().string()};
+}
+
+// None if another was faster.
+Result<std::optional<base::TableVersion>> RejectsTable::try_roll_forward(const std::string& name,
+                                                                         const lake::Table& table) {
   const auto id = app_id(name);
   const auto stood = table_->snapshot()->transaction(id);
   const base::TableVersion after(stood.value_or(-1));
@@ -61,14 +74,14 @@ Result<base::TableVersion> RejectsTable::roll_forward(const std::string& name,
     for (auto& add : TRY(rejects_of(commit.info.extra))) change.adds.push_back(std::move(add));
     until = base::TableVersion(commit.info.version);
   }
-  if (until == after) return after;
-  if (change.adds.empty() && until.value() - after.value() < kIdleVersions) return after;
+  if (until == after) return std::optional(after);
+  if (change.adds.empty() && until.value() - after.value() < kIdleVersions) {
+    return std::optional(after);
+  }
   change.positions.push_back({id, stood, until.value()});
   const auto outcome = TRY(table_->commit(change));
-  if (std::holds_alternative<lake::Conflict>(outcome)) {
-    return Error{Code::Denied, std::get<lake::Conflict>(outcome).detail, table_->root().string()};
-  }
-  return until;
+  if (std::holds_alternative<lake::Conflict>(outcome)) return std::optional<base::TableVersion>();
+  return std::optional(until);
 }
 
 std::string encode_extra(const std::vector<lake::AddFile>& rejects,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class RejectsTable {
  private:
   RejectsTable(std::string pipeline, std::unique_ptr<lake::Table> table)
       : pipeline_(std::move(pipeline)), table_(std::move(table)) {}
+
+  base::Result<std::optional<base::TableVersion>> try_roll_forward(const std::string& name,
+                                                                   const lake::Table& table);
 
   const std::string pipeline_;
   std::unique_ptr<lake::Table> table_;

@@ -144,8 +144,10 @@ Result<std::vector<os::Path>> write_manifests(const ReplayRequest& request,
                                               const os::Path& folder, os::Disk& disk,
                                               sql::Instance& engine) {
   const auto existing = TRY(list_manifests(folder, disk));
-  std::int64_t number = 1;
-  if (!existing.empty()) number = parse_name(existing.back().filename().string())->number + 1;
+  std::int64_t number = request.number_min;
+  if (!existing.empty()) {
+    number = std::max(number, parse_name(existing.back().filename().string())->number + 1);
+  }
   auto connection = TRY(engine.connect());
   // Of each record, what became of it last.
   TRY(

@@ -28,6 +28,7 @@ struct ReplayRequest {
     std::int64_t offset = 0;
   };
   std::vector<Position> positions;  ///< these alone; empty: not chosen by position
+  std::int64_t number_min = 1;      ///< of the replays
   bool has_duplicates = false;      ///< take rejects of reason `duplicate`, too
 };
 

@@ -36,11 +36,12 @@ SourceLoop::SourceLoop(Parts parts)
     : parts_(std::move(parts)),
       decoder_(decoder_options(*parts_.source)),
       states_(parts_.tables.size()),
-      batch_bytes_(parts_.options.batch_bytes_max) {
+      batch_bytes_(parts_.options.batch_bytes_max),
+      is_shared_(parts_.stream->share() != nullptr) {
   const auto now = parts_.tools->clock.steady_now();
   Lane main{.stream = parts_.stream, .incarnation = parts_.stream->incarnation()};
   for (int i = 0; i < parts_.stream->shard_count(); ++i) {
-    main.shards.push_back({base::ShardId(i), now});
+    main.shards.push_back({.id = base::ShardId(i), .record_at = now, .is_ours = !is_shared_});
   }
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
     main.tables.push_back(i);
@@ -69,6 +70,7 @@ Result<void> SourceLoop::run(const std::stop_token& stopping) {
 Result<void> SourceLoop::step(const std::stop_token& stopping) {
   add_new_shards();
   take_messages();
+  if (is_shared_ && !TRY(share_source())) return {};
   seal_due();
   bool has_read = false;
   if (!is_full()) {
@@ -83,22 +85,6 @@ Result<void> SourceLoop::step(const std::stop_token& stopping) {
   return {};
 }
 
-// A stream that is resharded has more shards from one moment to the next.
-void SourceLoop::add_new_shards() {
-  auto& lane = lanes_.front();
-  const auto count = static_cast<std::size_t>(parts_.stream->shard_count());
-  if (lane.shards.size() >= count) return;
-  while (lane.shards.size() < count) {
-    const base::ShardId shard(static_cast<std::int64_t>(lane.shards.size()));
-    for (const auto& table : parts_.tables) {
-      table->resume(table->app_id(parts_.source->name, lane.incarnation, shard.value()),
-                    parts_.stream->oldest(shard), std::nullopt);
-    }
-    lane.shards.push_back({shard, parts_.tools->clock.steady_now()});
-  }
-  publish_status();
-}
-
 // Takes over what other threads left for us.
 void SourceLoop::take_messages() {
   std::deque<std::pair<std::size_t, CommitJob>> committed;
@@ -107,11 +93,19 @@ void SourceLoop::take_messages() {
     std::lock_guard lock(mutex_);
     committed.swap(committed_);
     replays.swap(new_replays_);
+    for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
+      for (const auto& [id, time] : followed_[parts_.tables[i]->name()]) {
+        auto& newest = states_[i].committed_events[id];
+        newest = std::max(newest, time);
+      }
+    }
+    followed_.clear();
   }
   for (const auto& [table, job] : committed) take_committed(table, job);
   for (auto& replay : replays) {
     Lane lane{.stream = replay.get(), .incarnation = replay->incarnation()};
-    lane.shards.push_back({base::ShardId(-replay->number()), parts_.tools->clock.steady_now()});
+    lane.shards.push_back(
+        {.id = base::ShardId(-replay->number()), .record_at = parts_.tools->clock.steady_now()});
     std::vector<bool> reads(parts_.tables.size());
     bool is_done = true;
     for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
@@ -125,6 +119,10 @@ void SourceLoop::take_messages() {
       is_done = is_done && table.progress(id).next >= replay->end(lane.shards[0].id).value();
     }
     lane.replay = std::move(replay);
+    if (is_shared_) {
+      std::lock_guard lock(mutex_);
+      held_[static_cast<std::int32_t>(lane.shards[0].id.value())] = 0;
+    }
     if (!is_done) lanes_.push_back(std::move(lane));
   }
 }
@@ -166,7 +164,8 @@ Result<void> SourceLoop::release() const {
 void SourceLoop::seal(std::size_t table) {
   auto& flow = *parts_.tables[table];
   auto& state = states_[table];
-  CommitJob job{.name = flow.name(), .table = &flow.table(), .sealed = flow.seal()};
+  CommitJob job{
+      .name = flow.name(), .table = &flow.table(), .sealed = flow.seal(), .term = my_term_};
   job.sealed.notes = notes_of(*parts_.stream, job.sealed.positions);
   state.hot_since.reset();
   state.is_committing = true;
@@ -210,8 +209,9 @@ void SourceLoop::seal_due() {
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
     const auto& policy = parts_.tables[i]->plan().table.commit;
     auto& state = states_[i];
-    const bool is_wanted = is_asked && !has_reached_asked(i);
-    is_all_committed = is_all_committed && !is_wanted;
+    const bool is_asked_of = is_asked && !has_reached_asked(i);
+    const bool is_wanted = is_asked_of || has_leaving(i);
+    is_all_committed = is_all_committed && !is_asked_of;
     if (!parts_.tables[i]->has_uncommitted()) continue;
     if (!state.hot_since) state.hot_since = now;
     const bool is_due = now - *state.hot_since >= policy.every ||
@@ -256,7 +256,7 @@ std::optional<std::vector<base::Offset>> SourceLoop::read_from(Lane& lane) const
   std::vector<base::Offset> from(lane.shards.size(), kNotNow);
   for (std::size_t s = 0; s < lane.shards.size(); ++s) {
     auto& shard = lane.shards[s];
-    if (shard.is_finished) continue;
+    if (shard.is_finished || !shard.is_ours) continue;
     const bool has_to_wait = std::ranges::any_of(lane.stream->parents(shard.id), [&](auto parent) {
       return !lane.shards[static_cast<std::size_t>(parent.value())].is_finished;
     });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -24,6 +25,8 @@ struct TableStatus {
     std::string app_id;                     ///< under which its commits carry it
     std::int64_t next = 0;                  ///< rows of records before it are visible
     std::optional<std::int64_t> committed;  ///< before it: committed; none yet: not even 0
+    bool is_ours = true;                    ///< false: another worker's, known by its commits
+    std::optional<base::Time> until;  ///< another's: its committed rows go up to this event time
   };
 
   std::string name;
@@ -31,7 +34,8 @@ struct TableStatus {
   std::int64_t hot_rows = 0;
   std::uint64_t hot_bytes = 0;
   std::vector<Position> positions;
-  std::int64_t lag_records = 0;  ///< durable in the source, not yet read; never too few
+  bool is_shared = false;        ///< several workers read the source
+  std::int64_t lag_records = 0;  ///< durable in our shards, not yet read; never too few
   std::optional<base::Time> committed_at;
   std::optional<base::Time> watermark;  ///< of the committed rows
   std::string halted;                   ///< why it stopped taking rows; empty if it runs
@@ -42,6 +46,8 @@ struct TableStatus {
 struct SourceLoopOptions {
   std::uint64_t batch_bytes_max = 4U << 20;                ///< of one micro-batch's records
   std::uint64_t hot_bytes_max = std::uint64_t{320} << 20;  ///< of its tables; above it waits
+  /// A shard that another worker moved is left alone so long: whose it is will be known then.
+  std::chrono::microseconds rest_when_overtaken = std::chrono::seconds(4);
 };
 
 /// The work on one source: reads it in micro-batches, runs its tables, and gives their hot rows
@@ -73,6 +79,22 @@ class SourceLoop {
   void commit_failed(std::size_t table, const base::Error& error);
   void add_replay(std::unique_ptr<ReplaySource> replay);
 
+  /// Whether other workers may read other shards of the source.
+  bool is_shared() const { return is_shared_; }
+  /// Jobs of an older term than this are void: another worker was faster than one of them.
+  std::uint64_t term() const { return term_; }
+  /// A job met another worker's commit: everything that is not committed is dropped and read anew,
+  /// as far as it is ours. Ends the term.
+  void fenced(const std::string& why);
+  /// What commits to `table` say about the newest event times of shards.
+  void followed(const std::string& table, const std::map<std::string, base::Time>& events);
+  /// True if all shards are read here.
+  bool has_all_shards() const;
+  /// The shards that are read here, and when each was given to us; those of replays, too.
+  std::map<std::int32_t, std::uint64_t> held_shards() const;
+  /// How often a term ended.
+  std::uint64_t fences() const { return term_; }
+
   /// As `Worker` has them.
   base::Result<void> catch_up(std::chrono::microseconds timeout);
   base::Result<void> commit_now();
@@ -90,6 +112,17 @@ class SourceLoop {
   };
 
   base::Result<void> step(const std::stop_token& stopping);
+  base::Result<bool> share_source();
+  base::Result<void> drop_uncommitted();
+  void resume_all(std::size_t table);
+  base::Result<void> take_share(const source::Share& share);
+  base::Result<void> gain(const std::vector<std::size_t>& gained);
+  base::Result<void> note_begins(std::size_t table, const std::vector<std::size_t>& gained);
+  bool is_settled(std::size_t shard) const;
+  bool has_leaving(std::size_t table) const;
+  void follow_others();
+  std::vector<std::int64_t> our_shards() const;
+  std::string id_of(std::size_t table, std::size_t shard) const;
   void add_new_shards();
   void take_messages();
   void take_committed(std::size_t table, const CommitJob& job);
@@ -107,6 +140,7 @@ class SourceLoop {
   void publish_status();
   base::Result<void> release() const;
   std::optional<base::Time> watermark_of(std::size_t table) const;
+  std::optional<base::Time> committed_until(std::size_t table, std::size_t shard) const;
   std::int64_t lag_of(const TableStatus& table) const;
 
   Parts parts_;
@@ -117,6 +151,12 @@ class SourceLoop {
   base::SteadyTime published_at_{};
   std::uint64_t commits_taken_ = 0;  // the newest ask that `asked` of the tables is for
   bool is_dirty_ = false;            // something changed since the status was published
+  const bool is_shared_;
+  std::shared_ptr<const source::Share> share_;  // that was taken last
+  bool has_to_share_ = false;                   // something of it is still to be done
+  base::SteadyTime share_at_{};                 // not before
+  std::uint64_t my_term_ = 0;                   // of what is hot
+  std::atomic<std::uint64_t> term_{0};
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
@@ -124,6 +164,9 @@ class SourceLoop {
   std::deque<std::pair<std::size_t, CommitJob>> committed_;
   std::deque<std::unique_ptr<ReplaySource>> new_replays_;
   std::vector<TableStatus> status_;
+  std::map<std::string, std::map<std::string, base::Time>> followed_;  // by table, app id
+  bool has_all_shards_ = true;
+  std::map<std::int32_t, std::uint64_t> held_;
   std::vector<base::Offset> reached_;  // of the source's shards, by all tables that run
   std::uint64_t commits_asked_ = 0;
   std::uint64_t commits_done_ = 0;

@@ -32,26 +32,29 @@ void SourceLoop::commit_failed(std::size_t table, const Error& error) {
   changed_.notify_all();
 }
 
-std::optional<base::Time> SourceLoop::watermark_of(std::size_t table) const {
-  const auto& flow = *parts_.tables[table];
+// Up to which event time the committed rows of a shard go; now, if nothing has come for a while.
+std::optional<base::Time> SourceLoop::committed_until(std::size_t table, std::size_t shard) const {
   const auto& lane = lanes_.front();
+  const auto number = lane.shards[shard].id;
+  const auto id = id_of(table, shard);
+  const auto& progress = parts_.tables[table]->progress(id);
+  const bool is_committed = progress.committed.value_or(0) == progress.next;
+  const bool is_at_end =
+      parts_.stream->end(number).value() <= progress.next && parts_.stream->is_current(number);
+  if (is_committed && is_at_end && lane.is_idle(shard, parts_.tools->clock.steady_now())) {
+    return parts_.tools->clock.now();
+  }
+  const auto found = states_[table].committed_events.find(id);
+  return found == states_[table].committed_events.end() ? std::nullopt
+                                                        : std::optional(found->second);
+}
+
+std::optional<base::Time> SourceLoop::watermark_of(std::size_t table) const {
   const auto lateness =
       parts_.source->event_time ? parts_.source->event_time->lateness : microseconds(0);
   std::optional<base::Time> watermark;
-  for (std::size_t i = 0; i < lane.shards.size(); ++i) {
-    const auto id = flow.app_id(parts_.source->name, lane.incarnation, lane.shards[i].id.value());
-    const auto& progress = flow.progress(id);
-    const bool is_committed = progress.committed.value_or(0) == progress.next;
-    std::optional<base::Time> time;
-    if (const auto found = states_[table].committed_events.find(id);
-        found != states_[table].committed_events.end()) {
-      time = found->second;
-    }
-    const bool is_at_end = parts_.stream->end(lane.shards[i].id).value() <= progress.next &&
-                           parts_.stream->is_current(lane.shards[i].id);
-    if (is_committed && is_at_end && lane.is_idle(i, parts_.tools->clock.steady_now())) {
-      time = parts_.tools->clock.now();
-    }
+  for (std::size_t i = 0; i < lanes_.front().shards.size(); ++i) {
+    const auto time = committed_until(table, i);
     if (!time) return std::nullopt;
     watermark = std::min(watermark.value_or(*time), *time);
   }
@@ -60,7 +63,9 @@ std::optional<base::Time> SourceLoop::watermark_of(std::size_t table) const {
 }
 
 void SourceLoop::publish_status() {
+  if (is_shared_) follow_others();
   const auto& lane = lanes_.front();
+  bool has_all = true;
   std::vector<TableStatus> status(parts_.tables.size());
   std::vector<base::Offset> reached(lane.shards.size(), base::Offset(INT64_MAX));
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
@@ -73,12 +78,19 @@ void SourceLoop::publish_status() {
     one.committed_at = states_[i].committed_at;
     one.watermark = watermark_of(i);
     one.halted = table.halted();
+    one.is_shared = is_shared_;
     one.source_error = parts_.stream->trouble();
     for (std::size_t s = 0; s < lane.shards.size(); ++s) {
       const auto shard = lane.shards[s].id;
       auto id = table.app_id(parts_.source->name, lane.incarnation, shard.value());
       const auto& progress = table.progress(id);
-      one.positions.push_back({shard, std::move(id), progress.next, progress.committed});
+      has_all = has_all && lane.shards[s].is_ours;
+      one.positions.push_back({.shard = shard,
+                               .app_id = std::move(id),
+                               .next = progress.next,
+                               .committed = progress.committed,
+                               .is_ours = lane.shards[s].is_ours,
+                               .until = committed_until(i, s)});
       if (one.halted.empty()) reached[s] = std::min(reached[s], base::Offset(progress.next));
     }
     one.lag_records = lag_of(one);
@@ -89,15 +101,25 @@ void SourceLoop::publish_status() {
   for (std::size_t i = 0; i < status_.size(); ++i) status[i].error = status_[i].error;
   status_ = std::move(status);
   reached_ = std::move(reached);
+  has_all_shards_ = has_all;
+  // A replay is this worker's for good: also when it is done, its alerts may not have ended.
+  std::erase_if(held_, [](const auto& one) { return one.first >= 0; });
+  for (const auto& any : lanes_) {
+    for (const auto& shard : any.shards) {
+      if (shard.is_ours) held_[static_cast<std::int32_t>(shard.id.value())] = shard.given;
+    }
+  }
   changed_.notify_all();
 }
 
 std::int64_t SourceLoop::lag_of(const TableStatus& table) const {
   std::int64_t lag = 0;
   for (const auto& position : table.positions) {
+    if (!position.is_ours) continue;
     const auto end = parts_.stream->end(position.shard).value();
     lag += std::max<std::int64_t>(0, end - position.next);
   }
+  if (is_shared_) return lag;
   // Shards that came since: nobody has begun with them.
   for (int i = static_cast<int>(table.positions.size()); i < parts_.stream->shard_count(); ++i) {
     const base::ShardId shard(i);

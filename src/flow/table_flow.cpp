@@ -59,9 +59,33 @@ void TableFlow::resume(const std::string& id, base::Offset oldest,
   progress_[id] = {committed, committed.value_or(oldest.value()), newest_event};
 }
 
-Result<void> TableFlow::rebuild_dedupe() {
+Result<void> TableFlow::rebuild_dedupe(const OfShards& shards) {
   if (!dedupe_) return {};
-  return dedupe_->rebuild();
+  return dedupe_->rebuild(shards);
+}
+
+Result<void> TableFlow::add_claims_of(const std::vector<std::int64_t>& shards) {
+  if (!dedupe_) return {};
+  return dedupe_->add(shards);
+}
+
+void TableFlow::follow(const std::string& id) {
+  auto& progress = progress_.at(id);
+  progress.committed = table_->snapshot()->transaction(id);
+  progress.next = progress.committed.value_or(0);
+}
+
+bool TableFlow::is_settled(const std::string& id) const {
+  const auto& progress = progress_.at(id);
+  return progress.next == progress.committed.value_or(0);
+}
+
+void TableFlow::drop() {
+  done_.reset();
+  rows_->drop();
+  rejects_->drop();
+  begin_generation();
+  reached_.clear();
 }
 
 Result<Chunks> TableFlow::apply(const MicroBatch& batch, const Chunks& rows,
@@ -281,6 +305,7 @@ void TableFlow::take_over() {
   for (auto& chunk : done_->reject_chunks) rejects_->add(std::move(chunk));
   for (const auto& [number, shard] : done_->shards) {
     auto& progress = progress_.at(shard.id);
+    rows_->begin(shard.id, progress.next);
     progress.next = shard.until;
     reached_[number] = shard.until;
     const auto event = done_->batch.newest_event(base::ShardId(number));

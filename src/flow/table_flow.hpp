@@ -76,7 +76,16 @@ class TableFlow {
   /// Takes up a shard where the table stands; from `oldest` on if it never read it.
   void resume(const std::string& id, base::Offset oldest, std::optional<base::Time> newest_event);
   /// Reads the claimed keys back from the table.
-  base::Result<void> rebuild_dedupe();
+  base::Result<void> rebuild_dedupe(const OfShards& shards = std::nullopt);
+  /// Adds those that rows of these shards claim: they were given to us.
+  base::Result<void> add_claims_of(const std::vector<std::int64_t>& shards);
+  /// Of a shard that another worker reads: it stands where the table says.
+  void follow(const std::string& id);
+  /// True if everything that was taken of the shard is committed.
+  bool is_settled(const std::string& id) const;
+  /// Forgets the hot rows, and those that were sealed: another worker was faster. All shards must
+  /// be resumed then.
+  void drop();
 
   /// Processes the rows of a micro-batch that the table does not have yet. `rows` are the batch's
   /// own chunks, or what the parent has for it; `until` is how far they go on each of its shards.

@@ -10,7 +10,8 @@ namespace millrace::flow {
 namespace {
 
 std::size_t shard_column_of(const TableCut& table) {
-  const auto& schema = table.snapshot->metadata->schema;
+  const auto& schema =
+      table.hot_columns.empty() ? table.snapshot->metadata->schema : table.hot_columns;
   const auto found = std::ranges::find(schema, kShard, &sql::Column::name);
   CHECK(found != schema.end());
   return static_cast<std::size_t>(found - schema.begin());

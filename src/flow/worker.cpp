@@ -17,23 +17,11 @@ using base::Error;
 using base::Result;
 using std::chrono::microseconds;
 
+constexpr std::uint64_t kReplayNumbers = 1U << 30;  // a shard's number has 32 bits
 constexpr auto kCommitRetry = std::chrono::milliseconds(500);
-// Commits without event times (compactions) that are passed over to find the last one with.
-constexpr std::size_t kHistoryLooked = 200;
 
 os::Path replay_folder(const WorkerParts& parts) {
   return parts.folder / "replay";
-}
-
-// The newest event times that a table's last stream commit noted.
-std::map<std::string, base::Time> noted_events(const lake::Table& table) {
-  const auto history = table.history(kHistoryLooked);
-  if (!history) return {};
-  for (const auto& commit : *history) {
-    auto times = newest_events_of(commit.extra);
-    if (!times.empty()) return times;
-  }
-  return {};
 }
 
 }  // namespace
@@ -78,6 +66,8 @@ Result<void> Worker::open_loops() {
     for (auto& table : loop.tables) {
       TRY(check_pipeline(*table));
       TRY(resume(*table, *loop.source));
+      // Of a shared source no shard is ours yet.
+      if (loop.stream->share()) continue;
       TRY(table->rebuild_dedupe().context(
           fmt::format("table '{}': reading its keys back", table->name())));
     }
@@ -127,101 +117,6 @@ Result<std::unique_ptr<TableFlow>> Worker::open_table(TablePlan plan,
   return flow;
 }
 
-namespace {
-
-// Whose positions a table has, if it has none of `pipeline`.
-std::optional<std::string> other_pipeline(const lake::Snapshot& table, const std::string& name,
-                                          const std::string& pipeline) {
-  const std::string start = "millrace/";
-  std::optional<std::string> other;
-  for (auto at = table.transactions.lower_bound(start);
-       at != table.transactions.end() && at->first.starts_with(start); ++at) {
-    const auto slash = at->first.find('/', start.size());
-    if (slash == std::string::npos || !at->first.substr(slash + 1).starts_with(name + "/"))
-      continue;
-    other = at->first.substr(start.size(), slash - start.size());
-    if (*other == pipeline) return std::nullopt;
-  }
-  return other;
-}
-
-}  // namespace
-
-// A table that another pipeline wrote would read its sources again.
-Result<void> Worker::check_pipeline(const TableFlow& table) const {
-  const auto other = other_pipeline(*table.table().snapshot(), table.name(), parts_.pipeline.name);
-  if (!other || parts_.options.unknown_source == UnknownSource::Accept) return {};
-  return Error{Code::Denied,
-               fmt::format("table '{}' was written by the pipeline '{}', and this one is '{}': it "
-                           "would read its sources again from their beginning. Let the file say "
-                           "`pipeline: {}`; or, if that is what you want, start it with "
-                           "--accept-new-source",
-                           table.name(), *other, parts_.pipeline.name, *other)};
-}
-
-// Takes up each shard where the table stands. A source that is not the one that the table has read
-// before must be meant: its positions say nothing about what is in the table.
-Result<void> Worker::resume(TableFlow& table, const config::Source& source) {
-  auto& stream = *parts_.sources.at(source.name);
-  const auto snapshot = table.table().snapshot();
-  const auto prefix = table.app_prefix(source.name);
-  const auto own = prefix + stream.incarnation() + "/";
-  bool is_known = true;
-  for (auto at = snapshot->transactions.lower_bound(prefix);
-       at != snapshot->transactions.end() && at->first.starts_with(prefix); ++at) {
-    if (at->first.starts_with(prefix + "replay-")) continue;
-    is_known = at->first.starts_with(own);
-    if (is_known) break;
-  }
-  if (!is_known && parts_.options.unknown_source == UnknownSource::Stop) {
-    return Error{Code::Denied,
-                 fmt::format("table '{}' has read another '{}' before, not this one ({}): the "
-                             "source was deleted or made anew. With --accept-new-source the table "
-                             "keeps its rows and reads the new source from its beginning",
-                             table.name(), source.name, stream.incarnation())};
-  }
-  std::vector<base::ShardId> anew;
-  for (int i = 0; i < stream.shard_count(); ++i) {
-    const base::ShardId shard(i);
-    const auto id = table.app_id(source.name, stream.incarnation(), i);
-    // Where a numbered source begins for a table must not move while the table has no commit.
-    const bool is_in_its_midst = stream.mark(shard, stream.oldest(shard)).has_value();
-    if (!is_known || (is_in_its_midst && !snapshot->transaction(id))) anew.push_back(shard);
-  }
-  if (!anew.empty()) TRY(note_beginning(table, stream, source.name, anew));
-  if (!is_known) {
-    events::source_accepted(parts_.tools.telemetry, table.name(), source.name,
-                            stream.incarnation());
-  }
-  const auto events = noted_events(table.table());
-  for (int shard = 0; shard < stream.shard_count(); ++shard) {
-    const auto id = table.app_id(source.name, stream.incarnation(), shard);
-    const auto event = events.find(id);
-    table.resume(id, stream.oldest(base::ShardId(shard)),
-                 event == events.end() ? std::nullopt : std::optional(event->second));
-  }
-  return {};
-}
-
-// That a source was accepted is remembered at once, by its first positions in the table: a restart
-// before its first rows are committed needs no second word.
-Result<void> Worker::note_beginning(TableFlow& table, const source::Source& stream,
-                                    const std::string& source,
-                                    const std::vector<base::ShardId>& shards) {
-  lake::Transaction change{.operation = "ACCEPT SOURCE"};
-  for (const auto shard : shards) {
-    change.positions.push_back({table.app_id(source, stream.incarnation(), shard.value()),
-                                std::nullopt, stream.oldest(shard).value()});
-  }
-  change.notes = notes_of(stream, change.positions);
-  const auto outcome = TRY(table.table().commit(change));
-  if (const auto* conflict = std::get_if<lake::Conflict>(&outcome)) {
-    return Error{Code::Denied, "another process writes to this table: " + conflict->detail,
-                 table.table().root().string()};
-  }
-  return {};
-}
-
 void Worker::start(std::function<void(const Error&)> on_fatal) {
   {
     std::lock_guard lock(mutex_);
@@ -231,6 +126,35 @@ void Worker::start(std::function<void(const Error&)> on_fatal) {
   for (const auto& loop : loops_) {
     loop_threads_.emplace_back(
         [this, raw = loop.get()](const std::stop_token& stopping) { run_loop(*raw, stopping); });
+  }
+  if (!std::ranges::any_of(loops_, [](const auto& loop) { return loop->is_shared(); })) return;
+  follow_thread_ = std::jthread([this](const std::stop_token& stopping) { follow(stopping); });
+}
+
+// What other workers commit is seen by queries and jobs here, and moves the watermark.
+void Worker::follow(const std::stop_token& stopping) {
+  bool was_fine = true;
+  while (!stopping.stop_requested()) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, stopping, parts_.options.follow_every, [] { return false; });
+    }
+    std::optional<Error> failed;
+    for (const auto& [name, before] : parts_.board.follow(failed)) {
+      const auto* table = parts_.board.table(name);
+      if (!table) continue;
+      const auto commits = table->commits_after(before);
+      if (!commits) continue;  // the next one says the newest times again
+      std::map<std::string, base::Time> events;
+      for (const auto& commit : *commits) {
+        for (const auto& [id, time] : newest_events_of(commit.info.extra)) {
+          events[id] = std::max(events[id], time);
+        }
+      }
+      for (const auto& loop : loops_) loop->followed(name, events);
+    }
+    if (failed) events::follow_failed(parts_.tools.telemetry, was_fine, *failed);
+    was_fine = !failed;
   }
 }
 
@@ -254,7 +178,11 @@ void Worker::run_commits(const std::stop_token& stopping) {
     Coming coming = std::move(coming_.front());
     coming_.pop_front();
     lock.unlock();
-    if (!commit(coming, stopping)) return;
+    if (coming.job.term != coming.loop->term()) {
+      drop(coming.job);  // it builds on what another worker was faster with
+    } else if (!commit(coming, stopping)) {
+      return;
+    }
   }
 }
 
@@ -265,6 +193,12 @@ bool Worker::commit(Coming& coming, const std::stop_token& stopping) {
     const auto done = committer_->run(coming.job);
     if (done) {
       coming.loop->committed(coming.table, std::move(coming.job));
+      return true;
+    }
+    if (coming.job.conflict && coming.loop->is_shared()) {
+      drop(coming.job);
+      coming.loop->fenced(
+          fmt::format("table '{}': {}", coming.job.name, coming.job.conflict->detail));
       return true;
     }
     events::commit_failed(parts_.tools.telemetry, coming.job.name, done.error());
@@ -279,6 +213,20 @@ bool Worker::commit(Coming& coming, const std::stop_token& stopping) {
   return false;
 }
 
+// Its rows are read anew, by whom they are now. Of files that a commit may yet name, nothing is
+// known: vacuum finds them.
+void Worker::drop(CommitJob& job) const {
+  job.sealed.rows->drop();
+  job.sealed.rejects->drop();
+  if (job.is_unclear) return;
+  for (const auto& file : job.row_files.value_or(std::vector<lake::AddFile>{})) {
+    job.table->discard_file(file.path);
+  }
+  for (const auto& file : job.reject_files.value_or(std::vector<lake::AddFile>{})) {
+    rejects_->table().discard_file(file.path);
+  }
+}
+
 Result<void> Worker::catch_up(microseconds timeout) {
   for (const auto& loop : loops_) TRY(loop->catch_up(timeout));
   return {};
@@ -290,15 +238,26 @@ Result<void> Worker::commit_now() {
 }
 
 Result<void> Worker::take_in(microseconds timeout) {
-  TRY(
-      catch_up(timeout).context(fmt::format("records that were acknowledged could not be taken in "
-                                            "within {}; come again later",
-                                            base::format_duration(timeout))));
-  return commit_now();
+  const auto fences = [&] {
+    std::uint64_t count = 0;
+    for (const auto& loop : loops_) count += loop->fences();
+    return count;
+  };
+  // What was dropped meanwhile is to be taken in once more.
+  for (;;) {
+    const auto before = fences();
+    TRY(catch_up(timeout).context(
+        fmt::format("records that were acknowledged could not be taken in within {}; come again "
+                    "later",
+                    base::format_duration(timeout))));
+    TRY(commit_now());
+    if (fences() == before) return {};
+  }
 }
 
 Result<void> Worker::stop(Commit commit) {
   Result<void> committed;
+  end_following();
   if (commit == Commit::Yes && !loop_threads_.empty()) committed = commit_now();
   loop_threads_.clear();  // asks them to stop, and waits
   commit_thread_ = {};
@@ -321,13 +280,44 @@ std::vector<TableStatus> Worker::status() const {
   return all;
 }
 
+// With `unique`, each worker knows the keys of its own shards.
+Result<void> Worker::check_replay(const ReplayRequest& request) const {
+  for (const auto& loop : loops_) {
+    if (!loop->is_shared() || loop->has_all_shards()) continue;
+    for (const auto& table : loop->tables()) {
+      if (!table->plan().table.unique) continue;
+      if (request.table && *request.table != table->name()) continue;
+      return Error{Code::Unavailable,
+                   fmt::format("table '{}' has `unique`, and other workers read some of the "
+                               "partitions of '{}': stop them for as long as the replay takes, or "
+                               "name another table",
+                               table->name(), loop->source().name)};
+    }
+  }
+  return {};
+}
+
+std::optional<std::map<std::int32_t, std::uint64_t>> Worker::shards_of(
+    const std::string& source) const {
+  for (const auto& loop : loops_) {
+    if (loop->source().name == source && loop->is_shared()) return loop->held_shards();
+  }
+  return std::nullopt;
+}
+
 Result<ReplayStarted> Worker::replay(const ReplayRequest& request) {
+  TRY(check_replay(request));
   // What is chosen must be in the lake, and so must be the rows that a chained table reads.
   TRY(commit_now());
   std::lock_guard one_at_a_time(replay_mutex_);
   auto& table = rejects_->table();
+  // Replays of several workers meet in the same tables: numbers that others hardly take.
+  auto wanted = request;
+  if (parts_.pipeline.has_many_workers()) {
+    wanted.number_min += static_cast<std::int64_t>(parts_.tools.random.below(kReplayNumbers));
+  }
   const auto paths =
-      TRY(write_manifests(request, lake::scan_sql(table.root(), *table.snapshot()),
+      TRY(write_manifests(wanted, lake::scan_sql(table.root(), *table.snapshot()),
                           replay_folder(parts_), parts_.tools.disk, parts_.tools.engine));
   ReplayStarted started;
   for (const auto& path : paths) {

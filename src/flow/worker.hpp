@@ -33,6 +33,8 @@ struct WorkerOptions {
   SourceLoopOptions loop;  ///< hot_bytes_max is for all sources together
   std::uint64_t dedupe_bytes_max = std::uint64_t{128} << 20;  ///< of one table; then it spills
   UnknownSource unknown_source = UnknownSource::Stop;
+  /// How often the commits of other workers are looked for, where there may be some.
+  std::chrono::microseconds follow_every = std::chrono::seconds(1);
 };
 
 /// What a worker is made of; all must outlive it.
@@ -71,6 +73,8 @@ class Worker {
   /// Both: whoever's records were acknowledged finds them committed.
   /// Errors  Unavailable: they could not be read in time.
   base::Result<void> take_in(std::chrono::microseconds timeout);
+  /// Looks no more for commits of others: tables of other owners may leave the board then.
+  void end_following() { follow_thread_ = {}; }
   /// Ends the threads. With a commit, what is in the hot rows is committed before.
   enum class Commit : std::uint8_t { No, Yes };
   base::Result<void> stop(Commit commit);
@@ -79,6 +83,8 @@ class Worker {
   /// nothing is known yet.
   std::optional<base::Time> watermark(std::string_view table) const;
   std::vector<TableStatus> status() const;
+  /// Of a shared source: our shards, and when each was given to us; none: all are ours.
+  std::optional<std::map<std::int32_t, std::uint64_t>> shards_of(const std::string& source) const;
   /// The columns of the tables, and the relations that SQL over their rows reads.
   const Plans& plans() const { return plans_; }
 
@@ -97,12 +103,16 @@ class Worker {
   base::Result<std::unique_ptr<TableFlow>> open_table(TablePlan plan, const config::Source& source);
   base::Result<void> check_pipeline(const TableFlow& table) const;
   base::Result<void> resume(TableFlow& table, const config::Source& source);
-  base::Result<void> note_beginning(TableFlow& table, const source::Source& stream,
+  base::Result<bool> note_beginning(TableFlow& table, const source::Source& stream,
                                     const std::string& source,
                                     const std::vector<base::ShardId>& shards);
   void run_loop(SourceLoop& loop, const std::stop_token& stopping);
   void run_commits(const std::stop_token& stopping);
   bool commit(Coming& coming, const std::stop_token& stopping);
+  void drop(CommitJob& job) const;
+  void follow(const std::stop_token& stopping);
+  base::Result<bool> try_resume(TableFlow& table, const config::Source& source);
+  base::Result<void> check_replay(const ReplayRequest& request) const;
   void fail(const base::Error& error);
 
   WorkerParts parts_;
@@ -118,6 +128,7 @@ class Worker {
   std::deque<Coming> coming_;                         // Guarded by mutex_.
   std::function<void(const base::Error&)> on_fatal_;  // Guarded by mutex_.
   std::jthread commit_thread_;
+  std::jthread follow_thread_;
   std::vector<std::jthread> loop_threads_;
 };
 

@@ -295,7 +295,7 @@ Result<std::variant<Committed, Conflict>> Table::commit(const Transaction& trans
     TRY(check_writable(*now, root_));
     if (auto conflict = TRY(find_conflict(transaction, *now))) return Outcome(*conflict);
     const Commit commit = TRY(commit_of(transaction, *now));
-    if (auto committed = TRY(try_commit(transaction, commit))) return Outcome(*committed);
+    if (auto committed = TRY(try_commit(*now, commit))) return Outcome(*committed);
     events::commit_raced(tools_.telemetry, root_, commit.info.version);
     pause(tools_.random, attempt);
   }
@@ -344,21 +344,20 @@ Result<bool> Table::put_commit(const Commit& commit, const std::string& bytes) c
 }
 
 // None if another writer took the version.
-Result<std::optional<Committed>> Table::try_commit(const Transaction& transaction,
-                                                   const Commit& commit) {
+Result<std::optional<Committed>> Table::try_commit(const Snapshot& base, const Commit& commit) {
   const auto started = tools_.clock.steady_now();
   const auto version = commit.info.version;
   const std::string bytes = TRY(encode_commit(commit));
   if (!TRY(put_commit(commit, bytes))) return std::optional<Committed>();
-  const auto next = snapshot()->after(commit);
+  const auto next = base.after(commit);  // whoever follows the log may have come further meanwhile
   publish(next);
   {
     std::lock_guard lock(mutex_);
     bytes_since_checkpoint_ += bytes.size();
   }
   const std::chrono::duration<double> took = tools_.clock.steady_now() - started;
-  events::committed(tools_.telemetry, root_, version,
-                    static_cast<std::int64_t>(transaction.adds.size()), took.count());
+  events::committed(tools_.telemetry, root_, version, static_cast<std::int64_t>(commit.adds.size()),
+                    took.count());
   return std::optional(Committed{next->version, next});
 }
 

@@ -28,11 +28,13 @@ struct Tools {
   base::Random& random;
   base::Telemetry telemetry;
   Store* store = nullptr;      ///< where tables lie; null: on `disk`
-  os::Path tables = {};        ///< the folder of all tables in `store`
+  os::Path tables = {};        ///< the folder of all tables in `store`; empty: the data folder's
   FileCache* cache = nullptr;  ///< copies of their files on `disk`; null: none
 
   /// The folder of all tables of the pipeline whose data folder is `data`.
-  os::Path tables_of(const os::Path& data) const { return store ? tables : data / "tables"; }
+  os::Path tables_of(const os::Path& data) const {
+    return tables.empty() ? data / "tables" : tables;
+  }
 };
 
 struct TableOptions {
@@ -156,8 +158,7 @@ class Table {
   base::Result<std::optional<Conflict>> find_conflict(const Transaction& transaction,
                                                       const Snapshot& now) const;
   base::Result<Commit> commit_of(const Transaction& transaction, const Snapshot& base) const;
-  base::Result<std::optional<Committed>> try_commit(const Transaction& transaction,
-                                                    const Commit& commit);
+  base::Result<std::optional<Committed>> try_commit(const Snapshot& base, const Commit& commit);
   base::Result<bool> put_commit(const Commit& commit, const std::string& bytes) const;
   base::Result<bool> is_ours(const Commit& commit) const;
   void publish(std::shared_ptr<const Snapshot> snapshot);

@@ -37,6 +37,7 @@ struct Queries::Run {
 
 Queries::Queries(const ApiParts& parts, http::Workers& workers)
     : engine_(parts.queries),
+      table_status_(parts.table_status),
       options_(parts.options),
       clock_(parts.clock),
       telemetry_(parts.telemetry),
@@ -124,8 +125,11 @@ void Queries::run(Run& run) const {
   if (run.watch->reason() != StopReason::None) {
     return finish(run, Error{Code::Cancelled, "stopped while it waited"});
   }
+  // Before the rows are chosen, so that what is said of them is never too much.
+  const auto statuses = table_status_ ? table_status_() : std::vector<flow::TableStatus>();
   auto query = engine_.prepare(run.question.sql, run.question.parameters);
   if (!query) return finish(run, query.error());
+  run.end.shares = shares_of(statuses, query.value()->versions());
   run.watch->set_interrupt([&] { query.value()->interrupt(); });
   const auto outcome = send(run, *query.value());
   run.watch->set_interrupt({});

@@ -58,6 +58,7 @@ class Queries {
   void finish(Run& run, const base::Result<void>& outcome) const;
 
   flow::QueryEngine& engine_;
+  const std::function<std::vector<flow::TableStatus>()>& table_status_;
   const ApiOptions& options_;
   const base::Clock& clock_;
   base::Telemetry telemetry_;

@@ -1,6 +1,7 @@
 #include "serve/rows_writer.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -37,6 +38,26 @@ std::vector<sql::Renderer> renderers_of(const std::vector<sql::Column>& columns)
   std::vector<sql::Renderer> renderers;
   for (const auto& column : columns) renderers.emplace_back(column.type);
   return renderers;
+}
+
+// `,"workers":{"orders":{"fresh_shards":[0,2],"other_shards":[1],"others_until":…}}`
+void append_shares(const std::vector<TableShares>& shares, std::string& out) {
+  out += R"(,"workers":{)";
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    const auto& one = shares[i];
+    if (i > 0) out += ',';
+    sql::append_json_string(one.table, out);
+    fmt::format_to(std::back_inserter(out),
+                   R"(:{{"fresh_shards":[{}],"other_shards":[{}],"others_until":)",
+                   fmt::join(one.fresh_shards, ","), fmt::join(one.other_shards, ","));
+    if (one.others_until) {
+      sql::append_json_string(base::format_time(*one.others_until), out);
+    } else {
+      out += "null";
+    }
+    out += '}';
+  }
+  out += '}';
 }
 
 /// `{"columns":[…],"rows":[[…],…],"row_count":…}`: what is known only at the end stands there.
@@ -85,6 +106,7 @@ class JsonWriter final : public RowsWriter {
       fmt::format_to(to, ":{}", version.value());
     }
     fmt::format_to(to, R"(}},"elapsed_ms":{:.1f})", end.elapsed_ms);
+    if (!end.shares.empty()) append_shares(end.shares, out);
     if (end.chart) {
       out += R"(,"chart":{)";
       out += end.chart->kind == config::Chart::Kind::Bar ? R"("bar":)" : R"("line":)";
@@ -174,6 +196,28 @@ class CsvWriter final : public RowsWriter {
 };
 
 }  // namespace
+
+std::vector<TableShares> shares_of(const std::vector<flow::TableStatus>& statuses,
+                                   const std::map<std::string, base::TableVersion>& versions) {
+  std::vector<TableShares> shares;
+  for (const auto& status : statuses) {
+    if (!status.is_shared || !versions.contains(status.name)) continue;
+    auto& one = shares.emplace_back();
+    one.table = status.name;
+    bool is_known = true;
+    for (const auto& position : status.positions) {
+      auto& shards = position.is_ours ? one.fresh_shards : one.other_shards;
+      shards.push_back(position.shard.value());
+      if (position.is_ours) continue;
+      is_known = is_known && position.until.has_value();
+      if (position.until) {
+        one.others_until = std::min(one.others_until.value_or(*position.until), *position.until);
+      }
+    }
+    if (!is_known) one.others_until.reset();
+  }
+  return shares;
+}
 
 RowObjects::RowObjects(const std::vector<sql::Column>& columns)
     : renderers_(renderers_of(columns)) {

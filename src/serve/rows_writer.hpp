@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "config/pipeline.hpp"
 #include "flow/query.hpp"
+#include "flow/source_loop.hpp"
 #include "http/message.hpp"
 #include "sql/render.hpp"
 
@@ -25,12 +26,24 @@ base::Result<AnswerFormat> answer_format(const http::Request& request,
                                          const std::optional<std::string>& named);
 std::string_view content_type_of(AnswerFormat format);
 
+/// Of a table whose source several workers share: what an answer had.
+struct TableShares {
+  std::string table;
+  std::vector<std::int64_t> fresh_shards;  ///< read here: up to their newest rows
+  std::vector<std::int64_t> other_shards;  ///< of other workers: as they were committed
+  std::optional<base::Time> others_until;  ///< their event time by then; none: not known of one
+};
+/// Of those tables among `versions` that are shared.
+std::vector<TableShares> shares_of(const std::vector<flow::TableStatus>& statuses,
+                                   const std::map<std::string, base::TableVersion>& versions);
+
 /// What is known of an answer when its last row is out.
 struct AnswerEnd {
   std::size_t row_count = 0;
   bool is_truncated = false;
   double elapsed_ms = 0;
   std::optional<config::Chart> chart;
+  std::vector<TableShares> shares = {};
 };
 
 /// Rows as JSON objects with the columns' names.

@@ -46,6 +46,10 @@ Json positions_json(const flow::TableStatus& status) {
          {"app_id", position.app_id},
          {"next", position.next},
          {"committed", position.committed ? Json(*position.committed) : Json(nullptr)}});
+    if (!status.is_shared) continue;
+    auto& shared = positions.back();
+    shared["is_own"] = position.is_ours;
+    shared["until"] = position.until ? Json(base::format_time(*position.until)) : Json(nullptr);
   }
   return positions;
 }

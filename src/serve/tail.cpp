@@ -83,7 +83,7 @@ Result<void> Tails::send(Tail& tail, http::BodyWriter& writer) {
   const auto first = parts_.board.cut();
   const auto& table = first->tables.at(tail.table);
   flow::TailCursor cursor(table);
-  const RowObjects objects(table.snapshot->metadata->schema);
+  const RowObjects objects(table.hot_columns);
   TRY(writer.write(fmt::format(": rows of {} from now on\n\n", tail.table)));
   auto spoke_at = std::chrono::steady_clock::now();
   while (rest(tail)) {

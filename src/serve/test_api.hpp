@@ -219,7 +219,8 @@ class TestApi {
   /// Rows of `select` as hot rows of a table.
   void add_hot(const std::string& table, const std::string& select) {
     auto rows = connection->query(select).value();
-    auto generation = std::make_shared<flow::Generation>(rows.columns());
+    const auto& columns = board.table(table)->snapshot()->metadata->schema;
+    auto generation = std::make_shared<flow::Generation>(columns);
     while (auto chunk = rows.next().value()) generation->add(std::move(*chunk));
     board.add_generation(table, generation);
     board.publish();

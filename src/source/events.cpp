@@ -126,6 +126,23 @@ void partitions_found(base::Telemetry telemetry, const std::string& source, std:
                       {{"source", source}, {"count", count}, {"all", all}});
 }
 
+void shared(base::Telemetry telemetry, const std::string& source, std::size_t owned,
+            std::uint64_t more_rebalances) {
+  telemetry.metrics
+      .gauge("millrace_source_partitions_owned",
+             "Partitions of a topic that several workers share which this one reads.",
+             {{"source", source}})
+      .set(static_cast<double>(owned));
+  telemetry.metrics
+      .counter("millrace_source_rebalances_total",
+               "Times that partitions came to this worker or went to another.",
+               {{"source", source}})
+      .add(static_cast<double>(more_rebalances));
+  if (more_rebalances == 0) return;
+  telemetry.log.write(Level::Info, "source.rebalanced",
+                      {{"source", source}, {"partitions", static_cast<std::int64_t>(owned)}});
+}
+
 void state_lost(base::Telemetry telemetry, const std::string& source) {
   telemetry.log.write(Level::Warn, "source.state_lost",
                       {{"source", source},

@@ -42,6 +42,9 @@ void tombstones_skipped(base::Telemetry telemetry, const std::string& source, st
 /// The topic has more partitions than before.
 void partitions_found(base::Telemetry telemetry, const std::string& source, std::size_t count,
                       std::size_t all);
+/// How many partitions of a shared topic are ours, and how often more some came or went.
+void shared(base::Telemetry telemetry, const std::string& source, std::size_t owned,
+            std::uint64_t more_rebalances);
 /// Tables know the source, its state folder does not.
 void state_lost(base::Telemetry telemetry, const std::string& source);
 

@@ -48,6 +48,7 @@ KafkaHandle::Properties all_properties(const config::KafkaSource& source,
                                        const KafkaHandle::Properties& own) {
   KafkaHandle::Properties all{{"client.id", "millrace"}, {"reconnect.backoff.max.ms", "5000"}};
   for (const auto& [name, value] : source.options) all[name] = value;
+  all.erase("group.instance.id");  // of the member alone
   all["bootstrap.servers"] = source.brokers;
   all["allow.auto.create.topics"] = "false";
   all["auto.offset.reset"] = "error";
@@ -114,7 +115,8 @@ using Offsets = std::unique_ptr<rd_kafka_topic_partition_list_t, FreeOffsets>;
 }  // namespace
 
 Result<std::shared_ptr<KafkaHandle>> KafkaHandle::open(const config::KafkaSource& source,
-                                                       const Properties& properties) {
+                                                       const Properties& properties,
+                                                       OnRebalance rebalanced) {
   Text text{};
   std::unique_ptr<rd_kafka_conf_t, FreeConf> conf(rd_kafka_conf_new());
   std::shared_ptr<KafkaHandle> handle(new KafkaHandle());
@@ -129,6 +131,12 @@ Result<std::shared_ptr<KafkaHandle>> KafkaHandle::open(const config::KafkaSource
   rd_kafka_conf_set_opaque(conf.get(), handle.get());
   rd_kafka_conf_set_error_cb(conf.get(), on_error);
   rd_kafka_conf_set_log_cb(conf.get(), on_log);
+  if (rebalanced) {
+    handle->on_rebalance_ = std::move(rebalanced);
+    rd_kafka_conf_set_rebalance_cb(
+        conf.get(), [](rd_kafka_t*, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* list,
+                       void* self) { static_cast<KafkaHandle*>(self)->rebalance(code, list); });
+  }
   handle->handle_ = rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), text.data(), text.size());
   if (handle->handle_ == nullptr) return refused("librdkafka", text.data());
   (void)conf.release();  // it is the handle's now
@@ -170,7 +178,7 @@ Result<std::unique_ptr<KafkaCluster>> KafkaCluster::open(const config::KafkaSour
   KafkaHandle::Properties properties{{"fetch.message.max.bytes", "1024"},
                                      {"fetch.wait.max.ms", "10"},
                                      {"queued.min.messages", "1"}};
-  if (!source.group.empty()) properties["group.id"] = source.group;
+  if (!source.group.empty() && !source.has_many_workers) properties["group.id"] = source.group;
   auto handle = TRY(KafkaHandle::open(source, properties));
   return std::unique_ptr<KafkaCluster>(new KafkaCluster(source, std::move(handle)));
 }

@@ -18,6 +18,7 @@ struct rd_kafka_s;
 struct rd_kafka_topic_s;
 struct rd_kafka_queue_s;
 struct rd_kafka_message_s;
+struct rd_kafka_topic_partition_list_s;
 
 /// The only face of librdkafka: docs/decisions/011-kafka-topics-are-known-by-their-records.md.
 namespace millrace::source {
@@ -30,11 +31,13 @@ class KafkaHandle {
     std::string text;
   };
   using Properties = std::map<std::string, std::string>;
+  using OnRebalance = std::function<void(int code, rd_kafka_topic_partition_list_s* partitions)>;
 
   /// `properties` are those that the caller needs, beside what the source's settings say.
   /// Errors  Invalid: a setting that librdkafka refuses, a file that it cannot read.
   static base::Result<std::shared_ptr<KafkaHandle>> open(const config::KafkaSource& source,
-                                                         const Properties& properties);
+                                                         const Properties& properties,
+                                                         OnRebalance on_rebalance = {});
   KafkaHandle(const KafkaHandle&) = delete;
   KafkaHandle& operator=(const KafkaHandle&) = delete;
   ~KafkaHandle();
@@ -44,6 +47,9 @@ class KafkaHandle {
   /// Takes in what librdkafka has to say.
   void poll();
   void note(int code, const char* text);
+  void rebalance(int code, rd_kafka_topic_partition_list_s* partitions) {
+    on_rebalance_(code, partitions);
+  }
   std::optional<Fault> fault() const;
   void forget_fault();
 
@@ -51,6 +57,7 @@ class KafkaHandle {
   KafkaHandle() = default;
   rd_kafka_s* handle_ = nullptr;
   rd_kafka_topic_s* topic_ = nullptr;
+  OnRebalance on_rebalance_;
   mutable std::mutex mutex_;
   std::optional<Fault> fault_;  // Guarded by mutex_.
 };

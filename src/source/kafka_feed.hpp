@@ -5,26 +5,14 @@
 #include <mutex>
 #include <thread>
 
+#include "source/kafka_bell.hpp"
 #include "source/kafka_client.hpp"
+#include "source/kafka_group.hpp"
 #include "source/kafka_proof.hpp"
 #include "source/kafka_source.hpp"
 #include "source/kafka_state.hpp"
 
 namespace millrace::source {
-
-/// A bell that librdkafka may ring while it holds its own locks.
-class KafkaBell {
- public:
-  void ring();
-  std::uint64_t rung() const;
-  /// Waits until it rings again after `rung`, or until `end`.
-  void wait(std::uint64_t rung, base::SteadyTime end, std::stop_token stop);
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable_any rings_;
-  std::uint64_t rung_ = 0;  // Guarded by mutex_.
-};
 
 /// A Kafka source at work. librdkafka fetches ahead, each partition into a queue of its own; who
 /// reads takes from there. One thread of ours looks after the topic: its partitions, their first
@@ -50,6 +38,8 @@ class KafkaFeed final : public Source {
   void remember(base::ShardId shard, base::Offset position, const Mark& mark) override;
   bool is_current(base::ShardId shard) const override;
   std::string trouble() const override;
+  std::shared_ptr<const Share> share() const override { return group_ ? group_->share() : nullptr; }
+  void give_up(base::ShardId shard) override;
   base::Result<void> release(std::span<const base::Offset> positions) override;
 
  private:
@@ -115,6 +105,7 @@ class KafkaFeed final : public Source {
   base::Result<Look> look(std::chrono::milliseconds timeout);
   void look_and_tell(std::chrono::milliseconds timeout);
   void tell_group();
+  bool is_ours(base::ShardId shard) const;
   void watch(const std::stop_token& stop);
 
   const std::string name_;
@@ -123,8 +114,9 @@ class KafkaFeed final : public Source {
   const KafkaTools tools_;
   std::string incarnation_;
   std::unique_ptr<KafkaCluster> cluster_;
-  KafkaBell news_;     // for who waits to read
-  KafkaBell looking_;  // for the watch
+  std::unique_ptr<KafkaGroup> group_;  // none: all partitions are ours
+  KafkaBell news_;                     // for who waits to read
+  KafkaBell looking_;                  // for the watch
 
   mutable std::mutex mutex_;
   // All below: guarded by mutex_.
@@ -141,7 +133,8 @@ class KafkaFeed final : public Source {
   base::SteadyTime looked_at_;
   std::string fault_;  // of fetching, and when
   base::SteadyTime fault_at_;
-  std::map<int, std::int64_t> told_;  // to the group; by the watch alone
+  std::uint64_t rebalances_told_ = 0;  // by the watch alone
+  std::map<int, std::int64_t> told_;   // to the group; by the watch alone
   base::SteadyTime told_all_at_;
   std::jthread thread_;
 };

@@ -48,24 +48,6 @@ struct KafkaFeed::Batch {
   std::uint64_t bytes = 0;
 };
 
-void KafkaBell::ring() {
-  {
-    const std::lock_guard lock(mutex_);
-    ++rung_;
-  }
-  rings_.notify_all();
-}
-
-std::uint64_t KafkaBell::rung() const {
-  const std::lock_guard lock(mutex_);
-  return rung_;
-}
-
-void KafkaBell::wait(std::uint64_t rung, base::SteadyTime end, std::stop_token stop) {
-  std::unique_lock lock(mutex_);
-  (void)rings_.wait_until(lock, std::move(stop), end, [&] { return rung_ != rung; });
-}
-
 KafkaFeed::KafkaFeed(const config::Source& source, KafkaSourceOptions options,
                      const KafkaTools& tools)
     : name_(source.name),
@@ -76,12 +58,17 @@ KafkaFeed::KafkaFeed(const config::Source& source, KafkaSourceOptions options,
 KafkaFeed::~KafkaFeed() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
+  group_.reset();  // others may begin with our partitions
 }
 
 Result<void> KafkaFeed::open() {
   state_ = TRY(KafkaState::open(tools_.disk, options_.state_folder, settings_.topic));
   incarnation_ = incarnation_of(*state_, settings_);
   cluster_ = TRY(KafkaCluster::open(settings_));
+  if (settings_.has_many_workers) {
+    group_ = TRY(KafkaGroup::open(
+        settings_, {.give_up_max = options_.give_up_max, .on_change = [this] { news_.ring(); }}));
+  }
   look_and_tell(options_.first_contact);
   return {};
 }
@@ -314,8 +301,30 @@ void KafkaFeed::remember(ShardId shard, Offset position, const Mark& mark) {
 bool KafkaFeed::is_current(ShardId shard) const {
   const std::lock_guard lock(mutex_);
   const auto& lane = at(shard);
+  if (lane.is_listed && !is_ours(shard) && lane.trouble.empty() && doubts_ == 0) {
+    return Steady::now() - looked_at_ < kCurrentFor;
+  }
   return lane.is_started && lane.trouble.empty() && doubts_ == 0 &&
          Steady::now() - looked_at_ < kCurrentFor;
+}
+
+bool KafkaFeed::is_ours(ShardId shard) const {
+  return !group_ || group_->share()->given.contains(shard);
+}
+
+void KafkaFeed::give_up(ShardId shard) {
+  {
+    const std::lock_guard lock(mutex_);
+    auto& lane = at(shard);
+    if (lane.is_started) {
+      stop(lane);
+      events::behind(tools_.telemetry, name_, shard.value(), {});
+      lane.committed.reset();
+      lane.first.reset();
+      lane.trouble.clear();
+    }
+  }
+  if (group_) group_->give_up(shard);
 }
 
 std::string KafkaFeed::trouble() const {
@@ -325,6 +334,11 @@ std::string KafkaFeed::trouble() const {
     if (lane->error) return lane->error->text();
   }
   if (!trouble_.empty()) return trouble_;
+  if (group_) {
+    if (const auto why = group_->trouble(); !why.empty()) {
+      return fmt::format("source '{}': the group '{}': {}", name_, settings_.group, why);
+    }
+  }
   for (const auto& lane : lanes_) {
     if (!lane->trouble.empty()) return lane->trouble;
   }
@@ -335,7 +349,7 @@ Result<void> KafkaFeed::release(std::span<const Offset> positions) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < std::min(positions.size(), lanes_.size()); ++i) {
     lanes_[i]->proofs.release(positions[i]);
-    lanes_[i]->committed = positions[i];
+    if (is_ours(lanes_[i]->id)) lanes_[i]->committed = positions[i];
   }
   return {};
 }

@@ -28,7 +28,8 @@ struct KafkaSourceOptions {
   std::chrono::milliseconds first_contact{5'000};  ///< the start waits so long for the brokers
   std::chrono::milliseconds ask_timeout{10'000};
   std::chrono::milliseconds retry_wait{1'000};
-  std::chrono::milliseconds watch_every{1'000};  ///< looks at the topic's partitions and ends
+  std::chrono::milliseconds watch_every{1'000};   ///< looks at the topic's partitions and ends
+  std::chrono::milliseconds give_up_max{10'000};  ///< until a partition that others want is theirs
   std::chrono::milliseconds rest_max{2'000};  ///< then the last record is looked at before others
 };
 

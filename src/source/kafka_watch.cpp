@@ -270,13 +270,18 @@ void KafkaFeed::tell_group() {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& lane : lanes_) {
-      if (!lane->committed) continue;
+      if (!lane->committed || !is_ours(lane->id)) continue;
       const auto partition = static_cast<int>(lane->id.value());
       const auto offset = lane->committed->value();
       if (told_[partition] != offset) offsets[partition] = told_[partition] = offset;
     }
   }
-  if (!offsets.empty()) cluster_->tell_group(offsets);
+  if (offsets.empty()) return;
+  if (group_) {
+    group_->tell(offsets);
+  } else {
+    cluster_->tell_group(offsets);
+  }
 }
 
 void KafkaFeed::watch(const std::stop_token& stop) {
@@ -284,6 +289,12 @@ void KafkaFeed::watch(const std::stop_token& stop) {
     const auto rung = looking_.rung();
     look_and_tell(options_.ask_timeout);
     tell_group();
+    if (group_) {
+      const auto now = group_->share();
+      events::shared(tools_.telemetry, name_, now->given.size(),
+                     now->rebalances - rebalances_told_);
+      rebalances_told_ = now->rebalances;
+    }
     {
       const std::lock_guard lock(mutex_);
       if (fatal_) return;

@@ -3,7 +3,10 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -18,13 +21,25 @@ namespace millrace::source {
 /// the source alone understands, none of them negative. A commit carries them beside the position.
 using Mark = std::array<std::int64_t, 4>;
 
+/// Which shards of a stream that several workers read are this one's.
+struct Share {
+  /// By shard, when it was given to us: another number is another time.
+  std::map<base::ShardId, std::uint64_t> given;
+  /// Of those: to be given up as soon as what was read of them is committed.
+  std::set<base::ShardId> leaving;
+  std::uint64_t rebalances = 0;  ///< so often shards came or went
+
+  bool operator==(const Share&) const = default;
+};
+
 /// A stream in, as a worker reads it. Every connector keeps this contract:
 /// - a position never means another record: a source that was deleted and made anew has another
 ///   `incarnation`;
 /// - `read` gives only what would survive a power cut, consecutively, and the same again when asked
 ///   again, as long as it is retained;
 /// - the source keeps no memory of who has read what: positions live in the tables. A source that
-///   numbers its records itself gets them back from there, as marks.
+///   numbers its records itself gets them back from there, as marks, and again whenever a shard is
+///   given to it.
 /// Threads: safe from any.
 class Source {
  public:
@@ -59,14 +74,20 @@ class Source {
   virtual std::optional<Mark> mark(base::ShardId /*shard*/, base::Offset /*position*/) const {
     return std::nullopt;
   }
-  /// Hands in what a commit carried. Before the first `read`, in any order; also of shards that are
-  /// gone.
+  /// Hands in what a commit carried. Before the first `read` of the shard since it is ours, in any
+  /// order; also of shards that are gone.
   virtual void remember(base::ShardId /*shard*/, base::Offset /*position*/, const Mark& /*mark*/) {}
   /// Whether `end` is known to be the shard's end at this time: false while the source cannot be
   /// reached, or is behind.
   virtual bool is_current(base::ShardId /*shard*/) const { return true; }
   /// Why nothing can be read at the moment; empty: nothing is wrong.
   virtual std::string trouble() const { return {}; }
+
+  /// What of the stream may be read here now; another object when it is another. Null: all of it,
+  /// by this worker alone.
+  virtual std::shared_ptr<const Share> share() const { return nullptr; }
+  /// Of a shard that was leaving, or was lost: nothing of it is held any more.
+  virtual void give_up(base::ShardId /*shard*/) {}
 
   /// Tells that every reader has committed up to `positions`: what lies before may be dropped.
   virtual base::Result<void> release(std::span<const base::Offset> positions) = 0;
