@@ -120,10 +120,13 @@ void add_jobs(CLI::App& app, Command& chosen) {
        }});
   add_companion<JobOptions>(
       group, chosen,
-      {"prove", "Compare what a job's warehouse has with the lake: counts, sums and checksums",
+      {"prove",
+       "Prove that totals equal what came in: of streams' tables, that each record is there, "
+       "rejected or filtered; of jobs, that the warehouse has what the lake has",
        prove_job, [](CLI::App& command, JobOptions& options) {
-         add_name(command, "NAME", options.job, "The job");
-         command.add_option("PARTITION", options.partition, "For example 2026-11-20")
+         command.add_option("NAME", options.job, "A table or a job; without it: all of them")
+             ->type_name("");
+         command.add_option("PARTITION", options.partition, "Of a job, for example 2026-11-20")
              ->type_name("");
        }});
   add_companion<JobOptions>(

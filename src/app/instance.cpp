@@ -15,6 +15,7 @@
 #include "base/text.hpp"
 #include "batch/jobs.hpp"
 #include "batch/maintenance.hpp"
+#include "batch/stream_proofs.hpp"
 #include "flow/alerts.hpp"
 #include "flow/cut_board.hpp"
 #include "flow/query.hpp"
@@ -86,6 +87,7 @@ struct Instance::Parts {
   std::unique_ptr<flow::Alerts> alerts;
   std::unique_ptr<WorkerState> worker_state;
   std::unique_ptr<batch::Jobs> jobs;
+  std::unique_ptr<batch::StreamProofs> proofs;
   std::unique_ptr<batch::Maintenance> maintenance;
   std::unique_ptr<kinesis::Service> kinesis_api;
   std::unique_ptr<serve::Api> api;
@@ -235,11 +237,19 @@ Result<void> Instance::Parts::open_jobs() {
       .options = {.threads = options.job_threads},
       .aws = [this]() -> Result<aws::Client*> { return &TRY(world.aws.session())->client(); }};
   jobs = TRY(batch::Jobs::open(parts));
+  proofs = std::make_unique<batch::StreamProofs>(
+      batch::StreamProofsParts{.pipeline = pipeline,
+                               .tools = lake_tools(*maintenance_engine),
+                               .board = board,
+                               .runs = jobs->runs_table(),
+                               .checks = jobs->checks_table(),
+                               .stream = worker_state.get()});
   batch::MaintenanceParts upkeep{.pipeline = pipeline,
                                  .tools = lake_tools(*maintenance_engine),
                                  .board = board,
                                  .runs = jobs->runs_table()};
   for (const auto& [name, source] : sources) upkeep.incarnations[name] = source->incarnation();
+  upkeep.proofs = proofs.get();
   maintenance = TRY(batch::Maintenance::open(upkeep));
   return {};
 }
@@ -269,6 +279,7 @@ Result<void> Instance::Parts::open_api() {
       .replay = [this](const auto& request) { return worker->replay(request); },
       .jobs = *jobs,
       .maintenance = *maintenance,
+      .proofs = *proofs,
       .alert_status = [this] { return alerts->status(); },
       .retry_alerts = [this](const auto& chosen) { return alerts->retry(chosen); },
       .lookups = [this] { return lookup_status(); },

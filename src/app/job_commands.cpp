@@ -81,9 +81,8 @@ void print_calendars(const Json& jobs, Screen& screen) {
 
 Exit ask_for_runs(const JobOptions& options, std::string_view what, const Json& body,
                   Screen& screen) {
-  const auto* none = what == "loads"    ? "nothing to do: the warehouse has every partition"
-                     : what == "proofs" ? "nothing to prove: no partition is loaded"
-                                        : "nothing to do: every partition is fresh";
+  const auto* none = what == "loads" ? "nothing to do: the warehouse has every partition"
+                                     : "nothing to do: every partition is fresh";
   return show_runs(
       options.data,
       post(fmt::format("/v1/jobs/{}/{}", http::percent_encode(options.job), what), body.dump()),
@@ -164,8 +163,10 @@ Exit load_job(const JobOptions& options, Screen& screen) {
 
 Exit prove_job(const JobOptions& options, Screen& screen) {
   Json body = Json::object();
+  if (!options.job.empty()) body["name"] = options.job;
   if (options.partition) body["partition"] = *options.partition;
-  return ask_for_runs(options, "proofs", body, screen);
+  return show_runs(options.data, post("/v1/proofs", body.dump()),
+                   "nothing to prove: no stream fills a table, and no partition is loaded", screen);
 }
 
 Exit backfill_job(const JobOptions& options, Screen& screen) {

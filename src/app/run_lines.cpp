@@ -6,6 +6,7 @@
 
 #include "app/api_json.hpp"
 #include "app/companion.hpp"
+#include "app/text_table.hpp"
 
 namespace millrace::app {
 namespace {
@@ -28,6 +29,51 @@ std::string amounts_of(const Json& run) {
   return (rows ? ", " + *rows + " rows" : "") + (time ? ", " + *time : "");
 }
 
+// A reason of several lines stays below its run.
+std::string indented(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 3) {
+    text.replace(at, 1, "\n  ");
+  }
+  return "  " + text;
+}
+
+// What a proof compared, a line for each shard.
+void print_shards(const Json& runs, Screen& screen) {
+  TextTable table({{"table"},
+                   {"source"},
+                   {"life"},
+                   {"shard", Align::Right},
+                   {"from", Align::Right},
+                   {"up to", Align::Right},
+                   {"records", Align::Right},
+                   {"with rows", Align::Right},
+                   {"rejected", Align::Right},
+                   {"both", Align::Right},
+                   {"filtered", Align::Right},
+                   {"rows", Align::Right},
+                   {"removed", Align::Right},
+                   {"found", Align::Right},
+                   {""}});
+  for (const auto& run : runs) {
+    const auto job = cell(run, "job").value_or("?");
+    for (const auto& shard : items_of(run, "shards")) {
+      const auto outcome = cell(shard, "outcome").value_or("?");
+      const auto number = [&](const char* key) { return count_cell(shard, key).value_or(""); };
+      const auto found = shard.find("found");
+      table.add({job.substr(job.find('@') + 1), cell(shard, "source"), cell(shard, "incarnation"),
+                 cell(shard, "shard"), cell(shard, "from").value_or(""),
+                 cell(shard, "position").value_or(""), number("records"), number("with_rows"),
+                 number("rejected"), number("both"), number("filtered"), number("rows"),
+                 number("rows_removed"),
+                 found == shard.end() ? "" : count_cell(*found, "rows").value_or(""),
+                 outcome == "passed"   ? "holds"
+                 : outcome == "failed" ? "does not hold"
+                                       : "is counted from now on"});
+    }
+  }
+  if (table.row_count() > 0) screen.print("\n" + table.text(screen.paint(), screen.columns()));
+}
+
 // One line a run; a failure's reason below it.
 Exit print_runs(const Json& answer, std::string_view none, Screen& screen) {
   Exit exit = Exit::Fine;
@@ -40,10 +86,11 @@ Exit print_runs(const Json& answer, std::string_view none, Screen& screen) {
                             partition ? " " + *partition : "", status_text(run, screen.paint()),
                             has_run ? amounts_of(run) : ""));
     const auto error = cell(run, "error");
-    if (error) screen.line("  " + *error);
+    if (error) screen.line(indented(*error));
     if (status == "failed") exit = Exit::Failed;
   }
   if (runs.empty()) screen.line(none);
+  print_shards(runs, screen);
   return exit;
 }
 

@@ -165,6 +165,26 @@ void maintained(base::Telemetry telemetry, const std::string& table, const RunRo
                        {"error", row.error}});
 }
 
+void proven(base::Telemetry telemetry, const std::string& table, const RunRow& row) {
+  const bool is_good = row.status == RunStatus::Succeeded;
+  const std::chrono::duration<double> took = row.duration;
+  telemetry.metrics
+      .counter("millrace_proofs_total", "Proofs of a stream's table that ended.",
+               {{"table", table}, {"status", std::string(name_of(row.status))}})
+      .add();
+  telemetry.metrics
+      .gauge("millrace_proof_holds", "Whether the last proof of a stream's table held.",
+             {{"table", table}})
+      .set(is_good ? 1 : 0);
+  telemetry.log.write(is_good ? Level::Info : Level::Error,
+                      is_good ? "table.proven" : "table.proof_failed",
+                      {{"table", table},
+                       {"rows", row.rows},
+                       {"run", row.run_id},
+                       {"seconds", took.count()},
+                       {"error", row.error}});
+}
+
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error) {
   telemetry.metrics
       .counter("millrace_job_schedule_errors_total",

@@ -32,6 +32,8 @@ void loads_waiting(base::Telemetry telemetry, const std::string& load, std::size
 /// `row.job` is `maintenance@table`.
 void maintained(base::Telemetry telemetry, const std::string& table, const RunRow& row,
                 const Maintained& done);
+/// A proof of a table that a stream fills.
+void proven(base::Telemetry telemetry, const std::string& table, const RunRow& row);
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error);
 void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count);
 

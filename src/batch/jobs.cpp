@@ -291,7 +291,8 @@ Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_vi
 
 Result<std::vector<RunRow>> Jobs::runs(const RunFilter& filter) {
   // Loads are runs of `job@warehouse`.
-  const bool is_job = !filter.job.empty() && !Maintenance::is_run_name(filter.job);
+  const bool is_job = !filter.job.empty() && !Maintenance::is_run_name(filter.job) &&
+                      !StreamProofs::is_run_name(filter.job);
   if (is_job) (void)TRY(find(filter.job.substr(0, filter.job.find('@'))));
   return runs_->runs(filter);
 }

@@ -120,6 +120,7 @@ class Jobs {
   base::Result<std::vector<RunRow>> runs(const RunFilter& filter = {});
   /// Where runs are claimed and written down.
   RunsTable& runs_table() { return *runs_; }
+  ChecksTable& checks_table() { return *checks_; }
 
  private:
   struct Job;

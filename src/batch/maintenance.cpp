@@ -84,6 +84,7 @@ void Maintenance::start() {
 void Maintenance::stop() {
   stopping_.request_stop();
   thread_.request_stop();
+  if (parts_.proofs) parts_.proofs->stop();
   // The SQL may begin just after an interrupt, so it takes more than one.
   while (is_running_) {
     {
@@ -133,6 +134,14 @@ Result<void> Maintenance::run_due(const std::string& name) {
   }
   if (!last) return {};
   const auto row = TRY(run_one(name, Trigger::Schedule));
+  // In order, few files are to be opened; and what was just done is proven too.
+  if (parts_.proofs && parts_.proofs->has(name) && !stopping_.stop_requested()) {
+    const auto proven = parts_.proofs->run(name, Trigger::Schedule);
+    if (!proven && proven.error().code != Code::Cancelled) {
+      events::schedule_failed(parts_.tools.telemetry, StreamProofs::run_name(name),
+                              proven.error().text());
+    }
+  }
   // What was broken off goes on with the next start; what another process does is not repeated.
   if (stopping_.stop_requested()) return stopped();
   return parts_.runs.set_scheduled_until(job, *last);
@@ -234,7 +243,11 @@ Result<void> Maintenance::remove_old(Work& work) {
            [&](const lake::AddFile& file) {
              return age.end_of(file, work.table.root(), work.connection);
            },
-       .is_needed = [&](const lake::AddFile& file) { return flow::may_hold(file, unread); }}));
+       .is_needed = [&](const lake::AddFile& file) { return flow::may_hold(file, unread); },
+       .moved =
+           [&](const lake::Snapshot& snapshot, const auto& files) {
+             return flow::removed_rows(work.table, work.name, snapshot, files, work.connection);
+           }}));
   work.done.rows_removed = removed.rows;
   work.done.files_removed = removed.files;
   work.done.files_needed = removed.files_needed;

@@ -12,6 +12,7 @@
 
 #include "batch/maintained.hpp"
 #include "batch/runs_table.hpp"
+#include "batch/stream_proofs.hpp"
 #include "config/pipeline.hpp"
 #include "config/time_zone.hpp"
 #include "flow/cut_board.hpp"
@@ -25,6 +26,7 @@ struct MaintenanceParts {
   flow::CutBoard& board;
   RunsTable& runs;
   std::map<std::string, std::string> incarnations = {};  ///< of the sources' present lives
+  StreamProofs* proofs = nullptr;  ///< proves each stream's table after it is in order; null: no
   /// How often the clock is looked at, in real time.
   std::chrono::microseconds poll = std::chrono::seconds(1);
 };
@@ -44,7 +46,8 @@ struct MaintenanceStatus {
 
 /// Puts the tables in order, one after the other: removes rows that are not kept, makes large files
 /// of small ones, writes a checkpoint, and deletes commits and files that nobody needs any more.
-/// Each table's is a run in `_runs`, called `maintenance@orders`. It gives way to all who write.
+/// Each table's is a run in `_runs`, called `maintenance@orders`. It gives way to all who write. By
+/// the clock each table that a stream fills is then proven.
 /// It owns the thread of its schedule.
 /// Threads: safe from any.
 class Maintenance {

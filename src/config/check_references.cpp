@@ -130,13 +130,16 @@ void check_tests(YamlFile& file, const Pipeline& pipeline) {
   }
 }
 
-// What a table's maintenance is called among the runs: `maintenance@orders`, as loads are.
+// What a table's maintenance and its proof are called among the runs: `maintenance@orders`, as
+// loads are.
 constexpr std::string_view kMaintenance = "maintenance";
+constexpr std::string_view kProof = "proof";
 
 void check_job(YamlFile& file, const Pipeline& pipeline, const Job& job) {
   if (job.name == kMaintenance) {
     file.fail(job.place, "a job cannot be called 'maintenance': that of tables is");
   }
+  if (job.name == kProof) file.fail(job.place, "a job cannot be called 'proof': that of tables is");
   auto known = names_of(pipeline.tables);
   for (const auto& other : pipeline.jobs) {
     if (other.name != job.name) known.push_back(other.name);

@@ -90,6 +90,8 @@ TEST(MaintenanceErrors, NameTheMend) {
             "3:14 a mapping with the keys of a maintenance is expected here\n");
   EXPECT_EQ(errors(start + "jobs: {maintenance: {sql: SELECT 1}}\n"),
             "3:8 a job cannot be called 'maintenance': that of tables is\n");
+  EXPECT_EQ(errors(start + "jobs: {proof: {sql: SELECT 1}}\n"),
+            "3:8 a job cannot be called 'proof': that of tables is\n");
 }
 
 TEST(LoadErrors, NameTheMend) {

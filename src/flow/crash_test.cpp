@@ -75,6 +75,17 @@ class WorkerCrash {
            " / " +
            bench.ask("SELECT _shard, _offset, \"table\", stage, reason FROM _rejects ORDER BY ALL");
   }
+  // What the commits counted, all shards together.
+  std::string counts() {
+    std::string text;
+    for (const auto& table : bench.pipeline.tables) {
+      ShardCounts all;
+      for (const auto& shard : bench.account(table.name).shards) all.add(*shard.life.counts);
+      text += fmt::format("{}: {} {} {} {} {} {} ", table.name, all.records, all.taken, all.rows,
+                          all.rejected, all.partly, all.filtered);
+    }
+    return text;
+  }
   std::string fatal() {
     std::lock_guard lock(bench.mutex);
     return bench.fatal;
@@ -100,15 +111,17 @@ class WorkerCrashTest : public testing::TestWithParam<Survival> {};
 
 TEST_P(WorkerCrashTest, EveryRecordIsOnceInATableOrInTheRejectsAfterACutAtAnyCall) {
   std::uint64_t calls = 0;
-  std::string expected;
+  std::string expected, counts;
   {
     WorkerCrash uncut(Survival::Nothing, 1);
     ASSERT_TRUE(uncut.live());
+    counts = uncut.counts();
     calls = uncut.disk->calls();
     expected = uncut.fates();
     EXPECT_EQ(uncut.bench.ask("SELECT (SELECT count(*) FROM checked), (SELECT count(*) FROM "
                               "frauds), (SELECT count(*) FROM _rejects)"),
               "8 2 10");
+    EXPECT_EQ(counts, "checked: 18 8 8 8 0 2 frauds: 4 2 2 2 0 0 ");
     ASSERT_GT(calls, 60U);
   }
   // Where chance decides what survives, not every call needs its own throw.
@@ -125,10 +138,13 @@ TEST_P(WorkerCrashTest, EveryRecordIsOnceInATableOrInTheRejectsAfterACutAtAnyCal
     const auto begun = crash.bench.begin();
     ASSERT_TRUE(begun) << when << ": " << begun.error().text();
     crash.check_positions(when);
+    EXPECT_EQ(crash.bench.unaccounted(), "") << when;
     EXPECT_EQ(crash.fates(), expected) << when;
     const auto committed = crash.bench.worker->commit_now();
     ASSERT_TRUE(committed) << when << ": " << committed.error().text();
     EXPECT_EQ(crash.fates(), expected) << when << ", committed";
+    EXPECT_EQ(crash.bench.unaccounted(), "") << when << ", committed";
+    EXPECT_EQ(crash.counts(), counts) << when;
     EXPECT_EQ(crash.fatal(), "") << when;
   }
 }

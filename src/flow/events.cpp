@@ -131,6 +131,12 @@ void follow_failed(base::Telemetry telemetry, bool is_first, const base::Error& 
   telemetry.log.write(Level::Warn, "tables.follow_failed", {{"error", error.text()}});
 }
 
+void counts_begun_anew(base::Telemetry telemetry, const std::string& app_id, std::int64_t counted,
+                       std::int64_t position) {
+  telemetry.log.write(Level::Warn, "table.counts_begun_anew",
+                      {{"app_id", app_id}, {"counted", counted}, {"position", position}});
+}
+
 void stopped(base::Telemetry telemetry, const std::string& source, const base::Error& error) {
   telemetry.log.write(Level::Error, "source.stopped",
                       {{"source", source}, {"error", error.text()}});

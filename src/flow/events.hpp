@@ -32,6 +32,9 @@ void share_taken(base::Telemetry telemetry, const std::string& source, std::size
                  std::size_t kept, std::size_t all);
 /// What other workers committed could not be looked at; `is_first`: it could before.
 void follow_failed(base::Telemetry telemetry, bool is_first, const base::Error& error);
+/// The position of `app_id` was moved by who did not count.
+void counts_begun_anew(base::Telemetry telemetry, const std::string& app_id, std::int64_t counted,
+                       std::int64_t position);
 void stopped(base::Telemetry telemetry, const std::string& source, const base::Error& error);
 void gauges(base::Telemetry telemetry, const std::string& table, std::int64_t hot_rows,
             std::uint64_t hot_bytes, std::int64_t lag_records);

@@ -166,7 +166,9 @@ void SourceLoop::seal(std::size_t table) {
   auto& state = states_[table];
   CommitJob job{
       .name = flow.name(), .table = &flow.table(), .sealed = flow.seal(), .term = my_term_};
-  job.sealed.notes = notes_of(*parts_.stream, job.sealed.positions);
+  for (auto& note : notes_of(*parts_.stream, job.sealed.positions)) {
+    job.sealed.notes.push_back(std::move(note));
+  }
   state.hot_since.reset();
   state.is_committing = true;
   state.sealed_bytes = job.sealed.rows->bytes() + job.sealed.rejects->bytes();

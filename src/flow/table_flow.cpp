@@ -55,8 +55,19 @@ std::string TableFlow::app_id(const std::string& source, const std::string& inca
 
 void TableFlow::resume(const std::string& id, base::Offset oldest,
                        std::optional<base::Time> newest_event) {
-  const auto committed = table_->snapshot()->transaction(id);
-  progress_[id] = {committed, committed.value_or(oldest.value()), newest_event};
+  const auto snapshot = table_->snapshot();
+  const auto committed = snapshot->transaction(id);
+  Progress progress{committed, committed.value_or(oldest.value()), newest_event, {}};
+  // A table of before has no counts, and an older version moves its position without them: then
+  // they begin where it stands.
+  const auto counts = counts_of(snapshot->transactions, id);
+  if (counts && counts->until == progress.next) {
+    progress.counts = *counts;
+  } else {
+    if (counts) events::counts_begun_anew(telemetry_, id, counts->until, progress.next);
+    progress.counts = {.from = progress.next, .until = progress.next};
+  }
+  progress_[id] = std::move(progress);
 }
 
 Result<void> TableFlow::rebuild_dedupe(const OfShards& shards) {
@@ -109,6 +120,7 @@ Result<Chunks> TableFlow::apply(const MicroBatch& batch, const Chunks& rows,
     }
   }
   work->rows = not_yet_taken(*work, with_lookups(rows));
+  work->input = work->rows;
   TRY(check(*work));
   TRY(select(*work));
   TRY(drop_duplicates(*work));
@@ -233,35 +245,6 @@ Result<void> TableFlow::drop_duplicates(Work& work) {
   return {};
 }
 
-void TableFlow::count(Work& work) const {
-  for (const auto& batch : work.batch.batches) {
-    const auto* shard = work.shard(static_cast<std::int32_t>(batch.shard.value()));
-    const auto from = std::ranges::lower_bound(batch.records, base::Offset(shard->from), {},
-                                               &base::Record::offset);
-    const auto until = std::ranges::lower_bound(batch.records, base::Offset(shard->until), {},
-                                                &base::Record::offset);
-    work.counts.records += std::max<std::int64_t>(0, until - from);
-  }
-  std::int64_t taken = 0;  // records of which a row came out
-  Position last;
-  for (const auto& chunk : work.output) {
-    const Positions positions(chunk, plan_.shard_column);
-    for (std::size_t row = 0; row < chunk.row_count(); ++row) {
-      taken += positions.at(row) == last ? 0 : 1;
-      last = positions.at(row);
-    }
-    work.counts.rows += static_cast<std::int64_t>(chunk.row_count());
-  }
-  std::set<Position> rejected;  // a record of several rows may be rejected more than once
-  for (const auto& reject : work.rejects) {
-    rejected.insert(
-        {static_cast<std::int32_t>(reject.shard.value()), reject.record.offset.value()});
-  }
-  work.counts.rejected = static_cast<std::int64_t>(rejected.size());
-  work.counts.filtered =
-      std::max<std::int64_t>(0, work.counts.records - taken - work.counts.rejected);
-}
-
 void TableFlow::add_outcomes(Work& work) const {
   if (!work.batch.replay || work.batch.replay->table != name()) return;
   std::set<Position> taken, rejected;
@@ -307,6 +290,8 @@ void TableFlow::take_over() {
     auto& progress = progress_.at(shard.id);
     rows_->begin(shard.id, progress.next);
     progress.next = shard.until;
+    progress.counts.add(shard.counts);
+    progress.counts.until = shard.until;
     reached_[number] = shard.until;
     const auto event = done_->batch.newest_event(base::ShardId(number));
     if (event) progress.newest_event = std::max(progress.newest_event.value_or(*event), *event);
@@ -330,10 +315,14 @@ bool TableFlow::has_uncommitted() const {
 Sealed TableFlow::seal() {
   Sealed sealed{.rows = rows_, .rejects = rejects_, .counts = counts_};
   std::map<std::string, std::int64_t> positions;
+  const auto snapshot = table_->snapshot();
   for (const auto& [id, progress] : progress_) {
     if (progress.newest_event) sealed.newest_events[id] = *progress.newest_event;
     if (progress.next == progress.committed.value_or(0)) continue;
     sealed.positions.push_back({id, progress.committed, progress.next});
+    for (auto& note : notes_of(progress.counts, snapshot->transactions, id)) {
+      sealed.notes.push_back(std::move(note));
+    }
     positions[id] = progress.next;
   }
   rows_->mark_contained_from(std::move(positions));

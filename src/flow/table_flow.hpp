@@ -12,6 +12,7 @@
 #include "flow/generation.hpp"
 #include "flow/micro_batch.hpp"
 #include "flow/rows_run.hpp"
+#include "flow/shard_counts.hpp"
 #include "flow/table_plan.hpp"
 #include "lookup/lookup.hpp"
 
@@ -22,6 +23,7 @@ struct Progress {
   std::optional<std::int64_t> committed;   ///< as the table has it
   std::int64_t next = 0;                   ///< what is read next
   std::optional<base::Time> newest_event;  ///< before `next`
+  ShardCounts counts = {};                 ///< of the records before `next`
 };
 
 /// What became of records, for the commit and the metrics.
@@ -40,7 +42,7 @@ struct Sealed {
   std::shared_ptr<Generation> rows;
   std::shared_ptr<Generation> rejects;
   std::vector<lake::Transaction::Position> positions;            ///< that the commit moves
-  std::vector<std::pair<std::string, std::int64_t>> notes = {};  ///< the marks beside them
+  std::vector<std::pair<std::string, std::int64_t>> notes = {};  ///< counts and marks beside them
   std::map<std::string, base::Time> newest_events;               ///< by app id
   Counts counts;
 };
@@ -129,6 +131,7 @@ class TableFlow {
   base::Result<void> drop_duplicates(Work& work);
   void add_outcomes(Work& work) const;
   void count(Work& work) const;
+  void count_records(Work& work) const;
   Chunks with_lookups(const Chunks& rows) const;
   RowSet not_yet_taken(const Work& work, const Chunks& rows) const;
   void reject(Work& work, Stage stage, std::string reason, std::string detail, const RowAt& at);

@@ -34,6 +34,7 @@ struct TableFlow::Work {
     std::string id;          // app id
     std::int64_t from = 0;   // what the table does not have yet
     std::int64_t until = 0;  // as far as the rows go
+    ShardCounts counts = {};
   };
 
   explicit Work(const MicroBatch& batch_) : batch(batch_) {}
@@ -44,7 +45,8 @@ struct TableFlow::Work {
 
   const MicroBatch& batch;
   std::map<std::int32_t, Shard> shards;
-  RowSet rows;
+  RowSet input;            // rows of records that the table does not have yet
+  RowSet rows;             // those of them that are left
   std::vector<bool> keep;  // of `rows`, while they are judged
   std::vector<Reject> rejects;
   std::vector<sql::Chunk> output;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "config/read.hpp"
+#include "flow/account.hpp"
 #include "flow/query.hpp"
 #include "flow/worker.hpp"
 #include "os/real_disk.hpp"
@@ -243,6 +244,26 @@ class WorkerBench {
         }
       }
     }
+  }
+  /// What is committed, compared with what commits counted; read in small pieces.
+  TableAccount account(const std::string& table, std::size_t rows_max = 8) {
+    auto connection = engine->connect().value();
+    const auto& config = *pipeline.table(table);
+    auto taken = take_account({.pipeline = pipeline,
+                               .table = config,
+                               .rows = *board->table(table),
+                               .rejects = *board->table(kRejectsTable),
+                               .parent = config.from_is_table ? board->table(config.from) : nullptr,
+                               .connection = connection,
+                               .rows_max = rows_max});
+    if (!taken) return {.shards = {}, .findings = {taken.error().text()}};
+    return std::move(*taken);
+  }
+  /// What of all tables does not agree; empty: all does.
+  std::string unaccounted() {
+    std::string text;
+    for (const auto& table : pipeline.tables) text += account(table.name).text();
+    return text;
   }
   lake::Tools tools() {
     return {other_disk ? *other_disk : disk, *engine, clock, random, {log, metrics}};

@@ -35,6 +35,7 @@ Result<Removed> remove_old_rows(Table& table, const RetentionOptions& options) {
   const auto snapshot = TRY(table.refresh());
   Transaction change{.operation = kRemoveOldRows};
   Removed removed;
+  std::vector<std::shared_ptr<const AddFile>> going;
   auto kept = kept_from(*snapshot).value_or(base::Time::min());
   for (const auto& [path, file] : snapshot->files) {
     const auto end = options.end_of(*file);
@@ -45,6 +46,7 @@ Result<Removed> remove_old_rows(Table& table, const RetentionOptions& options) {
     }
     change.removes.push_back(
         {.path = path, .partition_values = file->partition_values, .size = file->size});
+    going.push_back(file);
     ++removed.files;
     removed.rows += std::max<std::int64_t>(file->record_count, 0);
     removed.bytes += file->size;
@@ -53,6 +55,7 @@ Result<Removed> remove_old_rows(Table& table, const RetentionOptions& options) {
   if (change.removes.empty()) return removed;
   change.parameters["before"] = base::format_time(options.horizon);
   change.notes.emplace_back(kKeptFrom, kept.time_since_epoch().count());
+  change.positions = TRY(options.moved(*snapshot, going));
   const auto outcome = TRY(table.commit(change));
   if (std::holds_alternative<Conflict>(outcome)) return Removed{};
   return removed;

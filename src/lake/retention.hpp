@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "lake/table.hpp"
 
@@ -18,6 +20,10 @@ struct RetentionOptions {
   std::function<std::optional<base::Time>(const AddFile&)> end_of;
   /// True: somebody still has to read rows of the file, it stays.
   std::function<bool(const AddFile&)> is_needed = [](const AddFile&) { return false; };
+  /// Positions that the commit moves with it: what the table says about the files that go.
+  std::function<base::Result<std::vector<Transaction::Position>>(
+      const Snapshot&, const std::vector<std::shared_ptr<const AddFile>>&)>
+      moved = [](const auto&, const auto&) { return std::vector<Transaction::Position>(); };
 };
 
 struct Removed {

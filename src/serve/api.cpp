@@ -7,6 +7,7 @@
 #include "serve/jobs.hpp"
 #include "serve/maintenance.hpp"
 #include "serve/operations.hpp"
+#include "serve/proofs.hpp"
 #include "serve/query.hpp"
 #include "serve/rejects.hpp"
 #include "serve/report_answers.hpp"
@@ -25,6 +26,7 @@ struct Api::State {
         tails(parts, tail_workers),
         jobs(parts),
         maintenance(parts),
+        proofs(parts),
         rejects(parts, queries),
         alerts(parts, queries),
         report_answers(parts, queries, query_workers),
@@ -37,6 +39,7 @@ struct Api::State {
     tails.add_to(routes);
     jobs.add_to(routes, pools);
     maintenance.add_to(routes, pools);
+    proofs.add_to(routes, pools);
     rejects.add_to(routes, pools);
     alerts.add_to(routes, pools);
     reports.add_to(routes, pools);
@@ -59,6 +62,7 @@ struct Api::State {
   Tails tails;
   Jobs jobs;
   Maintenance maintenance;
+  Proofs proofs;
   Rejects rejects;
   Alerts alerts;
   ReportAnswers report_answers;

@@ -14,6 +14,7 @@
 #include "base/units.hpp"
 #include "batch/jobs.hpp"
 #include "batch/maintenance.hpp"
+#include "batch/stream_proofs.hpp"
 #include "config/pipeline.hpp"
 #include "decode/split.hpp"
 #include "flow/alerts.hpp"
@@ -64,6 +65,7 @@ struct ApiParts {
   std::function<base::Result<flow::ReplayStarted>(const flow::ReplayRequest&)> replay;
   batch::Jobs& jobs;
   batch::Maintenance& maintenance;
+  batch::StreamProofs& proofs;
   /// Of flow::Alerts; empty functions: there are none.
   std::function<std::vector<flow::DeliveryStatus>()> alert_status;
   std::function<base::Result<flow::AlertsRetried>(const flow::AlertRetry&)> retry_alerts;

@@ -178,6 +178,12 @@ class TestApi {
                                         .stream = stream_half,
                                         .folder = folder.path()}))
                .value();
+    proofs = std::make_unique<batch::StreamProofs>(
+        batch::StreamProofsParts{.pipeline = pipeline,
+                                 .tools = tools(),
+                                 .board = board,
+                                 .runs = jobs->runs_table(),
+                                 .checks = jobs->checks_table()});
     maintenance = std::move(batch::Maintenance::open({.pipeline = pipeline,
                                                       .tools = tools(),
                                                       .board = board,
@@ -205,6 +211,7 @@ class TestApi {
                      },
                  .jobs = *jobs,
                  .maintenance = *maintenance,
+                 .proofs = *proofs,
                  .lookups = [this] { return lookups; },
                  .unready = [this] { return unready; },
                  .kinesis = [](const auto& exchange) { exchange->answer(http::json(200, "{}")); },
@@ -282,6 +289,7 @@ class TestApi {
   std::unique_ptr<flow::QueryEngine> queries;
   TestStream stream_half;
   std::unique_ptr<batch::Jobs> jobs;
+  std::unique_ptr<batch::StreamProofs> proofs;
   std::unique_ptr<batch::Maintenance> maintenance;
   std::vector<flow::TableStatus> table_status;
   std::vector<flow::ReplayRequest> replayed;
