@@ -113,11 +113,12 @@ Result<Chunks> replayed_rows(const TableFlow& parent, lake::Table& table, const 
   auto connection = TRY(table.tools().engine.connect());
   return all_rows_of(
       connection,
-      fmt::format("SELECT * REPLACE (CAST({} AS INTEGER) AS _shard, CAST(n AS BIGINT) AS _offset) "
-                  "EXCLUDE (s, o, n) FROM (SELECT {}, p.* FROM ({}) r JOIN (VALUES {}) p(s, o, n) "
-                  "ON r._shard = p.s AND r._offset = p.o ORDER BY p.n, r._row)",
-                  batch.batches.front().shard.value(), names_of(parent.plan().output),
-                  lake::scan_sql(table.root(), *table.snapshot()), base::join(positions, ", ")));
+      fmt::format(
+          "SELECT * EXCLUDE (s, o, n) REPLACE (CAST({} AS INTEGER) AS _shard, CAST(n AS "
+          "BIGINT) AS _offset) FROM (SELECT {}, p.* FROM ({}) r JOIN (VALUES {}) p(s, o, n) "
+          "ON r._shard = p.s AND r._offset = p.o ORDER BY p.n, r._row)",
+          batch.batches.front().shard.value(), names_of(parent.plan().output),
+          lake::scan_sql(table.root(), *table.snapshot()), base::join(positions, ", ")));
 }
 
 }  // namespace millrace::flow
