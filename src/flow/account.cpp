@@ -90,8 +90,8 @@ class Accountant {
   std::set<std::string> own_replays_;         // incarnations
 };
 
-// The order matters, also where other processes write: what `_rejects` has is in a later view of the
-// table, and what the table has is in a later view of its parent. Rejects that commits name and
+// The order matters, also where other processes write: what `_rejects` has is in a later view of
+// the table, and what the table has is in a later view of its parent. Rejects that commits name and
 // `_rejects` does not have yet are read from there.
 Result<void> Accountant::look() {
   rejects_ = view_of(parts_.rejects);

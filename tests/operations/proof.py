@@ -72,7 +72,7 @@ def test_every_record_is_accounted_for(folder):
         expect_equal(total(shards(millrace, "checked"), "records"), 1600, "the records after kills")
         millrace.json("POST", "/v1/maintenance/runs", {})
         expect_equal(total(shards(millrace, "checked"), "rows"), 960, "the rows after compaction")
-        status, _, answer = millrace.request("POST", "/v1/proofs", b'{"name":"check"}', {"Content-Type": "application/json"})
+        status, _, answer = millrace.request("POST", "/v1/proofs", b'{"name":"cheked"}', {"Content-Type": "application/json"})
         expect_equal(status, 404, "the status of a proof of no table")
         expect_texts(answer.decode(), "did you mean 'checked'?")
         millrace.stop()
