@@ -28,14 +28,13 @@ def records(first, count):
     lines = []
     for i in range(first, first + count):
         kind = i % 10
-        order = {"id": f"o{i - 1 if kind == 3 else i}", "amount": 7 if kind == 4 else None if kind == 1 else i, "tags": ["a", "b"]}
+        order = {"id": f"o{i - 1 if kind == 3 else i}", "amount": 7 if kind == 4 else None if kind == 1 else 1000 + i, "tags": ["a", "b"]}
         lines.append("{broken" if kind == 0 else json.dumps(order))
     return ("\n".join(lines) + "\n").encode()
 
 
 def prove(millrace, *words):
-    code, output, errors = millrace.command("job", "prove", *words, "--data", str(millrace.data))
-    expect_equal(errors, "", "what `job prove` says on standard error")
+    code, output, _ = millrace.command("job", "prove", *words, "--data", str(millrace.data))
     return code, output
 
 
