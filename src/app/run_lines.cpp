@@ -66,9 +66,10 @@ void print_shards(const Json& runs, Screen& screen) {
                  number("rejected"), number("both"), number("filtered"), number("rows"),
                  number("rows_removed"),
                  found == shard.end() ? "" : count_cell(*found, "rows").value_or(""),
-                 outcome == "passed"   ? "holds"
-                 : outcome == "failed" ? "does not hold"
-                                       : "is counted from now on"});
+                 outcome == "passed"         ? "holds"
+                 : outcome == "failed"       ? "does not hold"
+                 : outcome == "not_compared" ? "not compared"
+                                             : "is counted from now on"});
     }
   }
   if (table.row_count() > 0) screen.print("\n" + table.text(screen.paint(), screen.columns()));

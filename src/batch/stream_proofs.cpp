@@ -177,7 +177,7 @@ void StreamProofs::keep(const std::string& table, const RunRow& row,
                        {std::move(result)}});
   };
   for (const auto& shard : account.shards) {
-    if (!shard.life.counts) continue;
+    if (!shard.life.counts || !account.is_compared) continue;
     add(partition_of(shard.life),
         result_of(static_cast<double>(shard.life.counts->records), shard.findings));
   }

@@ -131,6 +131,7 @@ Result<TableAccount> Accountant::take() {
         account_.findings.push_back(std::move(lost));
     }
     if (account_.findings.empty()) return read.error();
+    account_.is_compared = false;
     return std::move(account_);
   }
   for (const auto& group : groups_) judge(group, context(), account_.shards);

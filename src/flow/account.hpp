@@ -31,6 +31,7 @@ struct ShardAccount {
 struct TableAccount {
   std::vector<ShardAccount> shards;
   std::vector<std::string> findings = {};  ///< that belong to no shard
+  bool is_compared = true;  ///< false: a file is lost, and nothing is known of the shards
 
   bool holds() const;
   /// All findings, each with its shard; empty: it holds.

@@ -19,6 +19,7 @@ TEST(AccountFindings, NamesALostFile) {
   ASSERT_TRUE(bench.disk.rename(path, path.string() + ".away"));
   EXPECT_EQ(bench.text("checked"), "a data file is lost: " + path.string());
   EXPECT_THAT(bench.text("frauds"), HasSubstr("a data file is lost: " + path.string()));
+  EXPECT_FALSE(bench.account("checked").is_compared);
   ASSERT_TRUE(os::write_file(bench.disk, path, "PAR1"));
   EXPECT_EQ(
       bench.text("checked"),

@@ -19,13 +19,14 @@ using base::Result;
 using Json = nlohmann::ordered_json;
 
 // The numbers of the commits, and in `found` those of the files.
-Json shard_json(const flow::ShardAccount& shard) {
+Json shard_json(const flow::ShardAccount& shard, bool is_compared) {
   const auto& life = shard.life;
   Json json{{"source", life.source},
             {"incarnation", life.incarnation},
             {"shard", life.shard},
             {"position", life.position},
-            {"outcome", !life.counts             ? "not_counted"
+            {"outcome", !is_compared             ? "not_compared"
+                        : !life.counts           ? "not_counted"
                         : shard.findings.empty() ? "passed"
                                                  : "failed"},
             {"findings", shard.findings}};
@@ -40,6 +41,7 @@ Json shard_json(const flow::ShardAccount& shard) {
   json["filtered"] = counts.filtered;
   json["rows"] = counts.rows;
   json["rows_removed"] = counts.removed;
+  if (!is_compared) return json;
   json["found"] = {{"rows", shard.rows}, {"with_rows", shard.taken}, {"rejected", shard.rejected}};
   return json;
 }
@@ -48,7 +50,8 @@ Json proof_json(const batch::StreamProof& proof) {
   auto json = run_json(proof.run);
   json["findings"] = proof.account.findings;
   json["shards"] = Json::array();
-  for (const auto& shard : proof.account.shards) json["shards"].push_back(shard_json(shard));
+  for (const auto& shard : proof.account.shards)
+    json["shards"].push_back(shard_json(shard, proof.account.is_compared));
   return json;
 }
 
