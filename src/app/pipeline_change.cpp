@@ -9,6 +9,7 @@
 #include "app/s3_lake.hpp"
 #include "app/scratch_folder.hpp"
 #include "base/text.hpp"
+#include "batch/age.hpp"
 #include "config/differences.hpp"
 #include "config/read.hpp"
 #include "flow/check.hpp"
@@ -78,7 +79,8 @@ struct Lake {
 /// Gathers what changes, thing by thing.
 class Comparison {
  public:
-  Comparison(const config::Pipeline& pipeline, World& world) : pipeline_(pipeline), world_(world) {}
+  Comparison(const config::Pipeline& pipeline, const config::TimeZone& zone, World& world)
+      : pipeline_(pipeline), zone_(zone), world_(world) {}
 
   void add_differences(std::string_view before, std::string_view after) {
     for (auto& one : config::differences(before, after)) {
@@ -117,7 +119,10 @@ class Comparison {
         return change.what == "table" && change.name == plan.table.name;
       });
       if (!is_told && difference.is_none()) continue;
-      note(change_of("table", plan.table.name), difference, plan.output, *table);
+      auto& change = change_of("table", plan.table.name);
+      note(change, difference, plan.output, *table);
+      const auto age = batch::Age::of(pipeline_, plan.table, metadata, zone_);
+      TRY(note_unkept(change, *table, age, plan.table.keep, *lake.engine));
     }
     return {};
   }
@@ -133,6 +138,8 @@ class Comparison {
       auto& change = change_of("job", forecast.job);
       if (const auto table = TRY(find(lake, forecast.job))) {
         note(change, forecast.columns, plans.plans[i].schema, *table);
+        const auto& job = plans.plans[i].job;
+        TRY(note_unkept(change, *table, batch::Age::of(job, zone_), job.keep, *lake.engine));
       }
       change.runs = std::move(forecast);
     }
@@ -172,7 +179,26 @@ class Comparison {
     }
   }
 
+  // Files whose rows all are older, as maintenance takes them.
+  Result<void> note_unkept(PipelineChange& change, const lake::Table& table, const batch::Age& age,
+                           std::chrono::microseconds keep, sql::Instance& engine) const {
+    const bool is_told = std::ranges::find(change.keys, "keep") != change.keys.end();
+    if (!is_told || keep == std::chrono::microseconds(0)) return {};
+    const auto horizon = world_.clock.now() - keep;
+    auto connection = TRY(engine.connect());
+    PipelineChange::Stored unkept;
+    for (const auto& [path, file] : table.snapshot()->files) {
+      const auto end = age.end_of(*file, table.root(), connection);
+      if (!end || *end > horizon) continue;
+      unkept.rows += file->record_count;
+      unkept.bytes += file->size;
+    }
+    change.unkept = unkept;
+    return {};
+  }
+
   const config::Pipeline& pipeline_;
+  const config::TimeZone& zone_;
   World& world_;
   std::vector<PipelineChange> changes_;
 };
@@ -183,7 +209,8 @@ Result<std::vector<PipelineChange>> changes_of(const PipelineFile& file,
                                                const std::optional<PipelineRecord>& before,
                                                const os::Path& data, World& world) {
   const auto& pipeline = *file.pipeline();
-  Comparison comparison(pipeline, world);
+  const auto zone = TRY(config::TimeZone::find(pipeline.timezone));
+  Comparison comparison(pipeline, zone, world);
   comparison.add_differences(before ? before->text : "", file.text);
   if (const auto name = before ? name_of(*before) : std::nullopt; name && *name != pipeline.name) {
     comparison.change_of("pipeline", "")

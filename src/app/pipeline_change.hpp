@@ -28,6 +28,7 @@ struct PipelineChange {
   std::vector<sql::Column> columns;        ///< that the table gets
   std::optional<Stored> stored;            ///< of a table that is there
   std::optional<batch::JobForecast> runs;  ///< of a job
+  std::optional<Stored> unkept;            ///< what `keep` lets go, if it was changed
   std::vector<std::string> refusals;       ///< why it cannot be applied, with the mend
 };
 

@@ -55,6 +55,13 @@ std::vector<std::string> effects_of(const PipelineChange& change) {
   if (has_other_sql && change.what == "table" && change.stored && change.refusals.empty()) {
     lines.emplace_back("the SQL holds for records from now on; rows that are there stay");
   }
+  if (change.unkept) {
+    lines.push_back(change.unkept->rows == 0
+                        ? "nothing that is there is older than `keep`"
+                        : fmt::format("maintenance will remove {} rows ({}) for ever: they are "
+                                      "older than `keep`",
+                                      grouped(change.unkept->rows), size_of(change.unkept->bytes)));
+  }
   if (!change.runs) return lines;
   const auto& runs = *change.runs;
   if (!runs.anew.empty()) lines.push_back("computed anew: " + range_of(runs.anew));
@@ -103,6 +110,10 @@ Json json_of(const PipelineChange& change) {
   if (change.stored) {
     json["rows"] = change.stored->rows;
     json["bytes"] = change.stored->bytes;
+  }
+  if (change.unkept) {
+    json["rows_unkept"] = change.unkept->rows;
+    json["bytes_unkept"] = change.unkept->bytes;
   }
   if (change.runs) {
     json["partitions_anew"] = labels_of(change.runs->anew);

@@ -116,7 +116,8 @@ class Jobs {
                                           const std::optional<std::string>& partition = {});
 
   /// All jobs with their newest partitions.
-  base::Result<std::vector<JobStatus>> list(std::size_t partitions_max = 400);
+  base::Result<std::vector<JobStatus>> list(std::size_t partitions_max = 400,
+                                            const std::optional<std::string>& name = {});
   base::Result<std::vector<RunRow>> runs(const RunFilter& filter = {});
   /// Where runs are claimed and written down.
   RunsTable& runs_table() { return *runs_; }

@@ -98,9 +98,13 @@ Result<void> Jobs::count_stale(Job& job) {
   return {};
 }
 
-Result<std::vector<JobStatus>> Jobs::list(std::size_t partitions_max) {
+Result<std::vector<JobStatus>> Jobs::list(std::size_t partitions_max,
+                                          const std::optional<std::string>& name) {
   std::vector<JobStatus> statuses;
-  for (auto& job : jobs_) statuses.push_back(TRY(status_of(*job, partitions_max)));
+  for (auto& job : jobs_) {
+    if (name && job->name() != *name) continue;
+    statuses.push_back(TRY(status_of(*job, partitions_max)));
+  }
   return statuses;
 }
 

@@ -158,6 +158,22 @@ TEST(Api, RunsAJobAndShowsItsRuns) {
   EXPECT_EQ(jobs[0]["last_run"]["status"], "succeeded");
 }
 
+TEST(Api, ShowsAsManyPartitionsOfAJobAsAreAskedFor) {
+  TestApi api;
+  commit_rows(api, 1);
+  ASSERT_EQ(api.post("/v1/jobs/daily_sales/runs", "{}").status, 200);
+  const auto shown = [&](const std::string& query) {
+    const auto answer = Json::parse(api.get("/v1/jobs" + query).body);
+    return answer["jobs"][0]["partitions"].size();
+  };
+  EXPECT_EQ(shown("?job=daily_sales&partitions=20000"), shown(""));
+  EXPECT_EQ(shown("?partitions=1"), 1U);
+  EXPECT_EQ(api.get("/v1/jobs?partitions=0").status, 400);
+  const auto missing = api.get("/v1/jobs?job=daily_sale");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_THAT(missing.body, HasSubstr("daily_sales"));
+}
+
 TEST(Api, BackfillsARangeOfPartitions) {
   TestApi api;
   commit_rows(api, 1);

@@ -20,6 +20,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kRunsDefault = 50;
 constexpr std::int64_t kRunsMax = 1000;
+constexpr std::int64_t kPartitionsDefault = 400;
+constexpr std::int64_t kPartitionsMax = 20'000;
 
 Json load_json(const batch::LoadStatus& load) {
   return {{"warehouse", load.warehouse},
@@ -70,9 +72,13 @@ void Jobs::add_to(Routes& routes, const Pools& pools) {
 }
 
 Result<http::Response> Jobs::list(const http::Request& request) const {
-  TRY(check_query(request, {}));
+  TRY(check_query(request, std::vector<std::string>{"job", "partitions"}));
+  const auto limit = TRY(query_integer(request, "partitions", {1, kPartitionsMax}));
+  const auto name = query_text(request, "job");
+  if (name && !parts_.pipeline.job(*name)) return no_such_job(parts_.pipeline, *name);
+  const auto partitions = static_cast<std::size_t>(limit.value_or(kPartitionsDefault));
   Json jobs = Json::array();
-  for (const auto& job : TRY(parts_.jobs.list())) jobs.push_back(job_json(job));
+  for (const auto& job : TRY(parts_.jobs.list(partitions, name))) jobs.push_back(job_json(job));
   return json_answer({{"jobs", std::move(jobs)}});
 }
 

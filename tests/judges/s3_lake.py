@@ -7,6 +7,7 @@ from the same store.
 VERSITYGW names a server that checks every signature and body; without it the server is moto (tests/harness/s3_store.py).
 """
 import argparse
+import datetime
 import json
 import os
 import pathlib
@@ -233,6 +234,36 @@ def judge_cache(bench, _):
     proxy.close()
 
 
+def judge_maintenance(bench, _):
+    """Old rows go, small files become one, checkpoints and vacuum come, as runs with a history; the totals of old days stay."""
+    with bench.millrace("maintenance") as millrace:
+        path = millrace.folder / "pipeline.yaml"
+        path.write_text(path.read_text().replace("    partition_by: [day]\n", "    partition_by: [day]\n    keep: 5d\n"))
+        millrace.start()
+        for first in range(0, 100, 20):
+            millrace.send("orders", orders(first, first + 20))
+            millrace.settle()
+        run(millrace, "job", "run", "daily")
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        for n in range(5):
+            millrace.send("orders", json.dumps({"order_id": f"new{n}", "customer_id": "c", "amount": 1, "ts": now}).encode())
+            millrace.settle()
+        for state in millrace.json("POST", "/v1/maintenance/runs", {})["runs"]:
+            equal((state["status"], state["error"]), ("succeeded", None), f"a run of {state['job']}")
+        millrace.send("orders", json.dumps({"order_id": "last", "customer_id": "c", "amount": 1, "ts": now}).encode())
+        millrace.settle()
+        equal(count(millrace, "SELECT count(*) FROM checked"), 6, "rows that are kept")
+        equal(count(millrace, "SELECT sum(orders) FROM daily"), 90, "orders in the totals of days that are gone")
+        texts(run(millrace, "job", "history", "maintenance@checked"), "maintenance@checked", "succeeded")
+        millrace.stop()
+    equal(sorted(row["order_id"] for row in bench.rows("maintenance/tables/checked")), ["last"] + [f"new{n}" for n in range(5)],
+          "what delta-rs reads")
+    operations = [action["operation"] for action in bench.delta("maintenance/tables/checked").history()]
+    texts(" ".join(operations), "REMOVE OLD ROWS", "OPTIMIZE")
+    if not any(key.endswith(".checkpoint.parquet") for key in bench.store.keys(BUCKET, "maintenance/tables/checked/")):
+        raise Failure("no checkpoint was written")
+
+
 def ends_with(millrace, code, *parts):
     with millrace:
         millrace.spawn()
@@ -304,7 +335,8 @@ def main():
     print(f"seed {options.seed}, {bench.store.name}, {folder}", flush=True)
     failed = 0
     try:
-        for judge in (judge_pipeline, judge_faults, judge_outage, judge_cache, judge_refusals, judge_move, judge_race):
+        for judge in (judge_pipeline, judge_faults, judge_outage, judge_cache, judge_maintenance, judge_refusals, judge_move,
+                      judge_race):
             if options.only not in judge.__name__:
                 continue
             more = {"writers": options.writers, "commits": options.commits} if judge is judge_race else {}
