@@ -101,4 +101,5 @@ def copies(options, table):
               f"proof after it, {peak / 1e6:,.0f} MB", "", True)
     for how, times in peers.items():
         ratio = statistics.median(peer / our for our, peer in zip(ours, times))
-        table.add(f"load, speed to psql's `\\copy` ({how}, {statistics.median(times):.2f} s)", f"{ratio:.2f} times", "0.8 times", ratio >= 0.8)
+        what = f"load, speed to psql's `\\copy` ({how}, {statistics.median(times):.2f} s)"
+        table.add(what, f"{ratio:.2f} times", "0.8 times", ratio >= 0.8)

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <mutex>
+
 #include "aws/messages.hpp"
 #include "aws/session.hpp"
 #include "http/web_client.hpp"
 #include "http/webhook.hpp"
+#include "source/kafka_producer.hpp"
 
 namespace millrace::app {
 namespace {
@@ -109,6 +112,39 @@ class LogSink final : public flow::AlertSink {
   base::EventLog& log_;
 };
 
+/// A topic of Kafka. One call at a time keeps what has one key in order.
+class KafkaSink final : public flow::AlertSink {
+ public:
+  static constexpr std::chrono::milliseconds kPatience{10'000};
+
+  explicit KafkaSink(std::unique_ptr<source::KafkaProducer> producer)
+      : producer_(std::move(producer)) {}
+
+  std::size_t messages_max() const override { return source::KafkaProducer::kMessagesMax; }
+  std::size_t calls_max() const override { return 1; }
+
+  std::vector<AlertAttempt> send(std::span<const OutgoingAlert> messages,
+                                 const std::stop_token& stop) override {
+    std::vector<source::KafkaMessage> entries;
+    for (const auto& message : messages) {
+      entries.push_back({message.id, message.group, message.body});
+    }
+    const std::lock_guard lock(mutex_);
+    std::vector<AlertAttempt> attempts;
+    for (auto& put : producer_->put(entries, stop)) {
+      const auto what = put.what == source::KafkaPut::What::Done      ? What::Sent
+                        : put.what == source::KafkaPut::What::Refused ? What::Dead
+                                                                      : What::Retry;
+      attempts.push_back({what, std::move(put.error)});
+    }
+    return attempts;
+  }
+
+ private:
+  std::mutex mutex_;  // what is sent again by hand comes from another thread
+  const std::unique_ptr<source::KafkaProducer> producer_;  // Guarded by mutex_.
+};
+
 /// A service of AWS that takes messages in batches.
 class AwsSink final : public flow::AlertSink {
  public:
@@ -181,6 +217,10 @@ Result<std::unique_ptr<flow::AlertSink>> open_alert_sink(const config::Alert&,
   }
   if (const auto* log = std::get_if<config::LogTarget>(&target.to)) {
     return Sink(std::make_unique<LogSink>(*log, world.log));
+  }
+  if (const auto* kafka = std::get_if<config::KafkaTarget>(&target.to)) {
+    auto producer = TRY(source::KafkaProducer::open(*kafka, KafkaSink::kPatience));
+    return Sink(std::make_unique<KafkaSink>(std::move(producer)));
   }
   if (const auto* sns = std::get_if<config::SnsTarget>(&target.to)) {
     return open_aws(sns->topic, aws::kSns,

@@ -216,14 +216,21 @@ struct SqsTarget {
 struct KinesisTarget {
   std::string stream;  ///< its name or ARN
 };
+/// A topic of Kafka.
+struct KafkaTarget {
+  std::string brokers;  ///< `host:port,host:port`, to begin with
+  std::string topic;
+  KafkaSecurity security;
+  std::map<std::string, std::string> options;  ///< further properties of librdkafka
+};
 struct LogTarget {
   std::string level;  ///< `info`, `warn`, `error`
 };
 
 struct AlertTarget {
-  std::string name;  ///< what it is: `webhook`, `sns`, `sqs`, `kinesis`, `log`
+  std::string name;  ///< what it is: `webhook`, `sns`, `sqs`, `kinesis`, `kafka`, `log`
   Place place;
-  std::variant<WebhookTarget, SnsTarget, SqsTarget, KinesisTarget, LogTarget> to;
+  std::variant<WebhookTarget, SnsTarget, SqsTarget, KinesisTarget, KafkaTarget, LogTarget> to;
 };
 
 /// At most `count` in each span `per` of the calendar.
@@ -244,7 +251,8 @@ struct Alert {
   std::chrono::microseconds every{0};  ///< between two messages of a group; 0: no limit
   std::optional<Rate> at_most;
   std::chrono::microseconds retry_for{0};
-  bool is_bare = false;  ///< the body is the row's own object
+  bool is_bare = false;        ///< the body is the row's own object
+  bool keeps_all_rows = true;  ///< in `_alerts`; else only those that were not sent
   std::vector<AlertTarget> targets;
   std::optional<AlertTarget> dead_letter;
   Place from_place = {};  ///< no line: what it names was reported already

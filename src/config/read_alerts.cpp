@@ -147,7 +147,8 @@ std::string read_place(YamlFile& file, Section& section, const char* key, const 
   return "";
 }
 
-std::vector<AlertTarget> read_targets(YamlFile& file, const Entry& entry) {
+std::vector<AlertTarget> read_targets(YamlFile& file, const Entry& entry,
+                                      const std::string& alert) {
   Section section(file, entry, "send");
   std::vector<AlertTarget> targets;
   const auto add = [&](const char* key, auto to) {
@@ -177,6 +178,9 @@ std::vector<AlertTarget> read_targets(YamlFile& file, const Entry& entry) {
       },
       "the name or ARN of a stream");
   if (!stream.empty()) add("kinesis", KinesisTarget{stream});
+  if (section.has("kafka")) {
+    add("kafka", read_kafka_target(file, section.entry("kafka"), alert));
+  }
   if (section.has("log")) {
     const auto before = file.problem_count();
     const bool is_empty = section.text("log").empty() && file.problem_count() == before;
@@ -225,16 +229,22 @@ Alert read_alert(YamlFile& file, const Entry& entry) {
   if (alert.is_bare && alert.wait > 0us) {
     file.fail(section.place_of("body"), "body: `row` holds one row; `wait` gathers several");
   }
+  alert.keeps_all_rows = section.word("history") == "all";
+  if (!alert.keeps_all_rows && (alert.every > 0us || alert.at_most)) {
+    file.fail(section.place_of("history"),
+              "history: `every` and `at_most` are kept to over restarts by the rows in `_alerts`; "
+              "leave them out, or `history`");
+  }
   if (section.has("send")) {
     const auto before = file.problem_count();
-    alert.targets = read_targets(file, section.entry("send"));
+    alert.targets = read_targets(file, section.entry("send"), alert.name);
     if (alert.targets.empty() && file.problem_count() == before) {
       file.fail(section.place_of("send"),
-                "send: nowhere to; name a webhook, sns, sqs, kinesis or log");
+                "send: nowhere to; name a webhook, sns, sqs, kinesis, kafka or log");
     }
   }
   if (section.has("dead_letter")) {
-    auto targets = read_targets(file, section.entry("dead_letter"));
+    auto targets = read_targets(file, section.entry("dead_letter"), alert.name);
     if (targets.size() > 1) {
       file.fail(section.place_of("dead_letter"), "dead_letter: one place is expected");
     } else if (!targets.empty()) {

@@ -299,7 +299,7 @@ TEST(AlertErrors, NameTheMend) {
   EXPECT_EQ(alert("from: t"),
             "5:6 the key 'send' is missing: Where messages go, each kind once.\n");
   EXPECT_EQ(alert("from: t, send: {webhook: ''}"),
-            "5:22 send: nowhere to; name a webhook, sns, sqs, kinesis or log\n");
+            "5:22 send: nowhere to; name a webhook, sns, sqs, kinesis, kafka or log\n");
   EXPECT_EQ(alert("from: t, send: {log: loud}"),
             "5:28 log: 'loud' is not one of info, warn, error\n");
   EXPECT_EQ(alert("from: t, send: {sqs: queue}"),
@@ -313,6 +313,12 @@ TEST(AlertErrors, NameTheMend) {
   EXPECT_EQ(alert("from: t, send: {log: warn}, at_most: 5/h"), "");
   EXPECT_EQ(alert("from: t, send: {log: warn}, body: row, wait: 5s"),
             "5:41 body: `row` holds one row; `wait` gathers several\n");
+  EXPECT_EQ(alert("from: t, send: {kafka: {brokers: 'a:1', topic: b}}, history: failed"), "");
+  EXPECT_EQ(alert("from: t, send: {kafka: {brokers: 'a:1'}}, history: failed, every: 1m"),
+            "5:58 history: `every` and `at_most` are kept to over restarts by the rows in "
+            "`_alerts`; leave them out, or `history`\n");
+  EXPECT_EQ(alert("from: t, send: {kafka: {topic: b}}"),
+            "5:30 the key 'brokers' is missing: some of them, `host:9092,host:9092`\n");
   EXPECT_EQ(alert("from: t, send: {log: warn}, dead_letter: {log: warn, kinesis: k}"),
             "5:48 dead_letter: one place is expected\n");
 }

@@ -78,8 +78,8 @@ std::string read_brokers(YamlFile& file, Section& section) {
   return base::join(brokers, ",");
 }
 
-std::string read_topic(YamlFile& file, Section& section, const Source& source) {
-  if (!section.has("topic")) return source.name;
+std::string read_topic(YamlFile& file, Section& section, const std::string& otherwise) {
+  if (!section.has("topic")) return otherwise;
   auto topic = section.text("topic");
   const bool is_sound = !topic.empty() && topic.size() <= kTopicBytesMax && topic != "." &&
                         topic != ".." && std::ranges::all_of(topic, [](unsigned char c) {
@@ -178,7 +178,7 @@ std::map<std::string, std::string> read_options(YamlFile& file, Section& section
 
 KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source) {
   KafkaSource kafka{.brokers = read_brokers(file, section),
-                    .topic = read_topic(file, section, source),
+                    .topic = read_topic(file, section, source.name),
                     .reads_uncommitted = section.word("isolation") == "read_uncommitted",
                     .skips_tombstones = section.word("tombstones") == "skip",
                     .group = section.has("group") ? section.text("group") : "",
@@ -192,6 +192,15 @@ KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source) {
   if (section.has("security")) kafka.security = read_security(file, section.entry("security"));
   kafka.options = read_options(file, section);
   return kafka;
+}
+
+KafkaTarget read_kafka_target(YamlFile& file, const Entry& entry, const std::string& name) {
+  Section section(file, entry, "kafka");
+  KafkaTarget target{.brokers = read_brokers(file, section),
+                     .topic = read_topic(file, section, name)};
+  if (section.has("security")) target.security = read_security(file, section.entry("security"));
+  target.options = read_options(file, section);
+  return target;
 }
 
 }  // namespace millrace::config

@@ -8,6 +8,8 @@ namespace millrace::config {
 /// make wrong what builds on it is left empty: a schema, a path, an SQL text.
 Source read_source(YamlFile& file, const Entry& entry);
 KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source);
+/// Its topic is `name` unless it names one.
+KafkaTarget read_kafka_target(YamlFile& file, const Entry& entry, const std::string& name);
 Lookup read_lookup(YamlFile& file, const Entry& entry);
 Table read_table(YamlFile& file, const Entry& entry);
 Job read_job(YamlFile& file, const Entry& entry);

@@ -125,6 +125,7 @@ Result<std::unique_ptr<Delivery>> Alerts::open_delivery(const config::Alert& ale
       .random = parts_.tools.random,
       .telemetry = parts_.tools.telemetry,
       .outbox = outbox,
+      .keeps_all_rows = alert.keeps_all_rows,
       .ours = std::move(ours),
       .start = [this, name]() -> Result<AlertReader::Start> {
         std::lock_guard one_at_a_time(history_mutex_);

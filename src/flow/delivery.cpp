@@ -30,7 +30,8 @@ Delivery::Delivery(Parts parts)
                .telemetry = parts_.telemetry,
                .options = parts_.outbox,
                .settle = [this](AlertMessage message, AlertOutcome outcome) {
-                 settle(std::move(message), outcome);
+                 const bool is_kept = parts_.keeps_all_rows || outcome != AlertOutcome::Sent;
+                 settle(std::move(message), outcome, is_kept ? Keep::Yes : Keep::No);
                }}) {
   if (parts_.ours) {
     parts_.reader.read_only({}, {});
@@ -137,11 +138,14 @@ bool Delivery::take(AlertReader::Step step) {
     if (!row.error.empty()) {
       events::alert_dead(parts_.telemetry, parts_.name, row.id, 0, row.error);
       if (row.data.size() > kAlertBytesMax) row.data = "null";
-      settle(row, "", AlertOutcome::Dead, 0, row.error);
+      auto error = row.error;
+      settle({std::move(row), "", AlertOutcome::Dead, 0, std::move(error), {}}, Keep::Yes);
       continue;
     }
     auto passed = parts_.gate.pass(std::move(row), now);
-    if (passed.is_suppressed) settle(passed.row, "", AlertOutcome::Suppressed, 0, "");
+    if (passed.is_suppressed) {
+      settle({std::move(passed.row), "", AlertOutcome::Suppressed, 0, "", {}}, Keep::Yes);
+    }
     for (auto& message : passed.messages) outbox_.put(std::move(message));
   }
   send_gathered();
@@ -155,22 +159,24 @@ void Delivery::send_gathered() {
   }
 }
 
-void Delivery::settle(AlertMessage message, AlertOutcome outcome) {
+void Delivery::settle(AlertMessage message, AlertOutcome outcome, Keep keep) {
   if (outcome == AlertOutcome::Dead) {
     events::alert_dead(parts_.telemetry, parts_.name, message.id, message.attempts, message.error);
   }
-  for (const auto& row : message.rows) {
-    settle(row, message.id, outcome, message.attempts, message.error);
+  for (auto& row : message.rows) {
+    settle({std::move(row), message.id, outcome, message.attempts, message.error, {}}, keep);
   }
 }
 
-void Delivery::settle(const AlertRow& row, const std::string& message, AlertOutcome outcome,
-                      int attempts, const std::string& error) {
+void Delivery::settle(SettledRow settled, Keep keep) {
   const auto now = parts_.clock.now();
+  const auto& row = settled.row;
+  const auto outcome = settled.outcome;
   events::alert_settled(parts_.telemetry, parts_.name, row, outcome, now - row.received_at);
+  settled.settled_at = now;
   std::lock_guard lock(mutex_);
   progress_.settle(row.at);
-  settled_.push_back({row, message, outcome, attempts, error, now});
+  if (keep == Keep::Yes) settled_.push_back(std::move(settled));
   if (outcome == AlertOutcome::Sent) {
     ++sent_;
     sent_at_ = now;
@@ -189,7 +195,8 @@ AlertAttempt Delivery::send_again(AlertMessage message) {
   ++message.attempts;
   message.error = attempt.error;
   settle(std::move(message),
-         attempt.what == AlertAttempt::What::Sent ? AlertOutcome::Sent : AlertOutcome::Dead);
+         attempt.what == AlertAttempt::What::Sent ? AlertOutcome::Sent : AlertOutcome::Dead,
+         Keep::Yes);
   return attempt;
 }
 

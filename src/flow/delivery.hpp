@@ -47,6 +47,7 @@ class Delivery {
     base::Random& random;
     base::Telemetry telemetry;
     OutboxOptions outbox;
+    bool keeps_all_rows = true;  ///< see config::Alert
     /// Where several workers share the source: the shards that are ours, and when each was given
     /// to us. Empty: all are.
     std::function<std::map<std::int32_t, std::uint64_t>()> ours = {};
@@ -81,9 +82,10 @@ class Delivery {
   bool take(AlertReader::Step step);
   base::Result<void> take_share();
   void send_gathered();
-  void settle(const AlertRow& row, const std::string& message, AlertOutcome outcome, int attempts,
-              const std::string& error);
-  void settle(AlertMessage message, AlertOutcome outcome);
+  enum class Keep : std::uint8_t { No, Yes };
+  /// With `Keep::No` nothing of it is written down, but that it ended.
+  void settle(SettledRow row, Keep keep);
+  void settle(AlertMessage message, AlertOutcome outcome, Keep keep);
   std::int64_t behind(const Reached& positions) const;
 
   Parts parts_;

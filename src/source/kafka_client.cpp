@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "source/kafka_security.hpp"
+
 namespace millrace::source {
 
 using base::Code;
@@ -24,24 +26,6 @@ void on_error(rd_kafka_t* /*handle*/, int code, const char* reason, void* self) 
 // What is wrong is said by `on_error`; the log would say it again and again.
 void on_log(const rd_kafka_t* /*handle*/, int /*level*/, const char* /*facility*/,
             const char* /*text*/) {}
-
-void add_security(const config::KafkaSecurity& security, KafkaHandle::Properties& properties) {
-  const bool has_user = !security.mechanism.empty();
-  properties["security.protocol"] =
-      fmt::format("{}{}", has_user ? "sasl_" : "", security.is_encrypted ? "ssl" : "plaintext");
-  if (has_user) {
-    properties["sasl.mechanism"] = security.mechanism;
-    properties["sasl.username"] = security.user;
-    properties["sasl.password"] = security.password;
-  }
-  const auto add_file = [&](const char* property, const std::filesystem::path& path) {
-    if (!path.empty()) properties[property] = path.string();
-  };
-  add_file("ssl.ca.location", security.ca);
-  add_file("ssl.certificate.location", security.certificate);
-  add_file("ssl.key.location", security.key);
-  if (!security.key_password.empty()) properties["ssl.key.password"] = security.key_password;
-}
 
 // Ours come last: what the file's options say must not change them.
 KafkaHandle::Properties all_properties(const config::KafkaSource& source,
@@ -86,14 +70,6 @@ bool is_unknown_user(int code) {
 bool is_out_of_range(int code) {
   return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
          code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
-}
-
-// Before 2.6.1 librdkafka repeats its nonce, which Kafka 4 refuses as wrong credentials.
-std::string scram_hint(const config::KafkaSecurity& security) {
-  if (!security.mechanism.starts_with("SCRAM") || rd_kafka_version() >= 0x020601ff) return "";
-  return fmt::format(
-      ". Kafka 4 refuses SCRAM of librdkafka before 2.6.1, and this is {}: PLAIN over TLS works",
-      rd_kafka_version_str());
 }
 
 std::string_view bytes_of(const void* data, std::size_t size) {
