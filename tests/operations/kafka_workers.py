@@ -9,10 +9,11 @@ import signal
 import threading
 import time
 
+from harness import kafka
 from harness.kafka import Client
 from harness.millrace import Failure, Millrace
 from operations import expect, expect_equal, expect_texts
-from operations.kafka_source import broker
+from operations.kafka_source import broker, real_broker
 
 PIPELINE = """
 pipeline: reader
@@ -40,6 +41,13 @@ PARTITIONS = 6
 SLEEP_SECONDS = 9  # longer than a session
 SECONDS_MAX = 90
 PAUSE_SECONDS = 0.01
+
+
+def brokers(folder):
+    """(Kafka itself if its jars are there, else kfake, whether it can be killed): kfake may wait for members that are gone for minutes
+    if it was killed while a group was dividing its partitions."""
+    is_real = kafka.kafka() is not None
+    return (real_broker(folder) if is_real else broker(folder)), is_real
 
 
 class Load:
@@ -158,7 +166,8 @@ def finish(folder, fleet, load):
 
 
 def test_workers_come_go_are_killed_and_sleep(folder):
-    with broker(folder) as peer, Fleet(folder, peer.address) as fleet:
+    peer, may_be_killed = brokers(folder)
+    with peer, Fleet(folder, peer.address) as fleet:
         client = Client(peer.address)
         client.create("events", PARTITIONS)
         load = Load(client)
@@ -174,18 +183,23 @@ def test_workers_come_go_are_killed_and_sleep(folder):
         fleet.await_shares(one, two, three)
         two.kill()
         fleet.await_shares(one, three)
-        peer.kill()
-        peer.start()
+        if may_be_killed:
+            peer.kill()
+            peer.start()
         fleet.start("two")
         fleet.await_shares(one, two, three)
         three.wait_for("it has rows to commit", lambda: int(three.tables()["kept"]["hot_rows"]) > 100)
         three.process.send_signal(signal.SIGSTOP)
         time.sleep(SLEEP_SECONDS)
         fleet.await_shares(one, two)
+        before = len(three.log.read_text())
         three.process.send_signal(signal.SIGCONT)
-        three.wait_for("it is fenced", lambda: "source.fenced" in three.log.read_text())
+        # A commit of its fails, or the group is faster and tells that it has no partitions any more.
+        three.wait_for("it sees that it was overtaken", lambda: any(
+            what in three.log.read_text()[before:] for what in ("source.fenced", "source.rebalanced source=events partitions=0")))
         fleet.await_shares(one, two, three)
-        expect(metric(three, "millrace_fenced_commits_total") >= 1, "fenced commits are not counted")
+        if "source.fenced" in three.log.read_text():
+            expect(metric(three, "millrace_fenced_commits_total") >= 1, "fenced commits are not counted")
         one.wait_for("rebalances are counted", lambda: metric(one, "millrace_source_rebalances_total") >= 4)
         one.wait_for("the partitions that are owned are told",
                      lambda: metric(one, "millrace_source_partitions_owned") == len(own_shards(one)))
@@ -207,7 +221,8 @@ def test_workers_by_chance(folder):
 
 def by_chance(folder, seconds, chance):
     names = ["one", "two", "three"]
-    with broker(folder) as peer, Fleet(folder, peer.address) as fleet:
+    peer, may_be_killed = brokers(folder)
+    with peer, Fleet(folder, peer.address) as fleet:
         client = Client(peer.address)
         client.create("events", PARTITIONS)
         load = Load(client)
@@ -218,7 +233,7 @@ def by_chance(folder, seconds, chance):
             time.sleep(chance.uniform(0.2, 3))
             name = chance.choice(names)
             worker = fleet.workers[name]
-            what = chance.choice(["kill", "stop", "sleep", "broker"])
+            what = chance.choice(["kill", "stop", "sleep", *(["broker"] if may_be_killed else [])])
             if what == "broker":
                 peer.kill()
                 peer.start()
