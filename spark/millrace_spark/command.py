@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from . import __version__, pipeline
-from .errors import Problems, Refused
+from . import __version__
+from .errors import Problems, Refused, missing_module
 
 
 def parser():
@@ -32,8 +32,12 @@ def parser():
 
 
 def session():
-    from pyspark.sql import SparkSession
-
+    try:
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError:
+        raise Refused(
+            "there is no Spark here: call it with spark-submit, or `pip install pyspark` of the cluster's version"
+        ) from None
     return SparkSession.getActiveSession() or SparkSession.builder.appName("millrace").getOrCreate()
 
 
@@ -48,6 +52,8 @@ def prepared(spark):
 
 def act(options):
     """Gives the exit code."""
+    from . import pipeline
+
     made = pipeline.read(options.file)
     if options.command == "validate":
         from . import validate
@@ -76,6 +82,14 @@ def main(arguments=None):
     except (Refused, Problems) as error:
         print(f"millrace-spark: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        print(f"millrace-spark: {missing_module(error.name, 'here')}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if type(error).__name__ != "Py4JJavaError":
+            raise
+        print(f"millrace-spark: Spark: {error.java_exception.toString().splitlines()[0]}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ ours fail. What millrace says in `commitInfo.millrace` stands in `commitInfo.tag
 """
 
 import json
+import re
 
 from py4j.protocol import Py4JJavaError
 
@@ -14,8 +15,14 @@ SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.compression.codec": "zstd",
+    # Dates before 1582 and times before 1900 are what they are, in files that are not of an old Spark.
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
+
+
+SPARK_LEAST = (3, 5)
 
 
 class Conflict(Exception):
@@ -23,7 +30,9 @@ class Conflict(Exception):
 
 
 def prepare(spark):
-    """Errors: Refused, if this Spark has no Delta."""
+    """Errors: Refused, if this Spark has no Delta, or is too old."""
+    if tuple(int(part) for part in re.findall(r"\d+", spark.version)[:2]) < SPARK_LEAST:
+        raise Refused(f"this is Spark {spark.version}; Spark 3.5 with Delta Lake 3.3 is the oldest that is known to work, newer is fine")
     try:
         spark._jvm.java.lang.Class.forName(
             "org.apache.spark.sql.delta.DeltaLog", True, spark._jvm.java.lang.Thread.currentThread().getContextClassLoader()
@@ -46,6 +55,11 @@ def prepare(spark):
 def spark_path(root):
     """As Hadoop's file systems have it."""
     return "s3a://" + root[len("s3://") :] if root.startswith("s3://") else root
+
+
+def has_folder(spark, root):
+    path = spark._jvm.org.apache.hadoop.fs.Path(spark_path(root))
+    return path.getFileSystem(spark._jsc.hadoopConfiguration()).exists(path)
 
 
 class Snapshot:

@@ -30,6 +30,7 @@ class Keyed:
 
 
 REPLICATED = None
+RENAMED = "columns renamed behind an alias are not followed; rename them with AS in the SELECT"
 
 
 class Checker:
@@ -49,7 +50,10 @@ class Checker:
         """Keyed or REPLICATED, with the columns of its result that hold the key."""
         ctes = dict(ctes)
         for entry in (node.get("cte_map") or {}).get("map", []):
-            ctes[entry["key"].lower()] = self.query(entry["value"]["query"]["node"], ctes, outer)
+            made = self.query(entry["value"]["query"]["node"], ctes, outer)
+            if made is not REPLICATED and entry["value"].get("aliases"):
+                self.refuse(entry["value"]["query"], RENAMED)
+            ctes[entry["key"].lower()] = made
         word = type_of(node)
         if word == "SELECT_NODE":
             return self.select(node, ctes, outer)
@@ -75,15 +79,34 @@ class Checker:
             return REPLICATED
         if any(one is REPLICATED for one in found):
             self.refuse(node, "one side reads no table with the key, and would come once from each part")
-        shared = set.intersection(*({column for _, column in one.columns} for one in found))
-        if not (node.get("setop_type") == "UNION" and node.get("setop_all")) and not shared:
-            self.refuse(node, f"both sides must give '{self.key}' under one name")
+        word = node.get("setop_type")
+        if word == "UNION_BY_NAME":
+            shared = set.intersection(*({column for _, column in one.columns} for one in found))
+        else:
+            shared = self.at_one_place(sides, found)
+        if not (word.startswith("UNION") and node.get("setop_all")) and not shared:
+            self.refuse(node, f"both sides must give '{self.key}' under one name at one place, with all columns named")
         self.modifiers(node, None)
         return Keyed((None, column) for column in shared)
 
+    @staticmethod
+    def at_one_place(sides, found):
+        """Names of columns that hold the key on all sides and at the same place of each."""
+        places = []
+        for side, one in zip(sides, found):
+            items = side.get("select_list")
+            if items is None:  # a set operation itself: what it shares stands where its first side has it
+                first = (side.get("children") or [side.get("left")])[0]
+                items = (first or {}).get("select_list") or []
+            if any(kind(item) == "STAR" for item in items):
+                return set()
+            names = [(item.get("alias") or (item.get("column_names") or [""])[-1]).lower() for item in items]
+            places.append({(at, column) for at, column in enumerate(names) if (None, column) in one.columns})
+        return {column for _, column in set.intersection(*places)}
+
     def select(self, node, ctes, outer):
         where = node.get("where_clause")
-        rows = self.source(node["from_table"], ctes, outer, self.equalities(where))
+        rows = self.source(node["from_table"], ctes, outer, self.equalities(where, ("COMPARE_EQUAL",)))
         self.expressions(node, rows, ctes, outer)
         if rows is REPLICATED:
             return REPLICATED
@@ -92,11 +115,11 @@ class Checker:
         self.modifiers(node, rows)
         return self.result(node["select_list"], rows)
 
-    def equalities(self, condition):
+    def equalities(self, condition, words=("COMPARE_EQUAL", "COMPARE_NOT_DISTINCT_FROM")):
         """The pairs of expressions that must be equal."""
         if type_of(condition) == "CONJUNCTION_AND":
-            return [pair for child in condition["children"] for pair in self.equalities(child)]
-        if type_of(condition) in ("COMPARE_EQUAL", "COMPARE_NOT_DISTINCT_FROM"):
+            return [pair for child in condition["children"] for pair in self.equalities(child, words)]
+        if type_of(condition) in words:
             return [(condition["left"], condition["right"])]
         return []
 
@@ -110,8 +133,6 @@ class Checker:
             return self.renamed(node, self.query(node["subquery"]["node"], ctes, outer), node.get("alias") or "")
         if word == "JOIN":
             return self.join(node, ctes, outer, demanded)
-        if word in ("EMPTY", "TABLE_FUNCTION", "EXPRESSION_LIST", "COLUMN_DATA"):
-            return REPLICATED
         if any(self.is_keyed_table(one, ctes) for one in nodes(node)):
             self.refuse(node, f"{word.replace('_', ' ').lower()} cannot be computed in parts")
         return REPLICATED
@@ -120,7 +141,7 @@ class Checker:
         if rows is REPLICATED:
             return REPLICATED
         if node.get("column_name_alias"):
-            self.refuse(node, "columns renamed behind an alias are not followed; rename them with AS in a subquery")
+            self.refuse(node, RENAMED)
         return rows.named(alias)
 
     def join(self, node, ctes, outer, demanded):
@@ -162,9 +183,14 @@ class Checker:
         """Subqueries within expressions may read keyed tables only for the key of the row at hand."""
         demanded = [id(one) for one in conjuncts(node.get("where_clause"))]
         parts = [node.get(part) for part in ("select_list", "where_clause", "group_expressions", "having", "qualify")]
-        for one in self.outer_nodes([*parts, node["from_table"].get("condition")]):
+        for one in self.outer_nodes([*parts, *self.conditions(node["from_table"])]):
             if kind(one) == "SUBQUERY":
                 self.subquery(one, id(one) in demanded, rows, (ctes, outer))
+
+    def conditions(self, source):
+        if type_of(source) != "JOIN":
+            return []
+        return [source.get("condition"), *self.conditions(source["left"]), *self.conditions(source["right"])]
 
     def outer_nodes(self, node):
         if isinstance(node, dict):
@@ -225,10 +251,13 @@ class Checker:
             if not all(held & set(one) for one in sets):
                 self.refuse(groups, f"'{self.key}' itself must be in every GROUP BY, and in every grouping set")
             return
+        if node.get("group_sets") or node.get("having"):
+            self.refuse(selected, f"without GROUP BY {self.key} this is one group over rows of all keys")
         for part in ("select_list", "having", "qualify"):
             for one in self.outer_nodes(node.get(part)):
                 if kind(one) == "FUNCTION" and one.get("function_name", "").lower() in self.aggregates:
-                    self.refuse(one, f"{one['function_name']}() without GROUP BY {self.key} is over rows of all keys")
+                    called = "count(*)" if one["function_name"] == "count_star" else one["function_name"] + "()"
+                    self.refuse(one, f"{called} without GROUP BY {self.key} is over rows of all keys")
 
     def is_key_group(self, one, selected, rows):
         if kind(one) == "CONSTANT":
@@ -241,6 +270,14 @@ class Checker:
             and len(one["column_names"]) == 1
             and any(rows.holds(item) and item.get("alias", "").lower() == one["column_names"][0].lower() for item in selected)
         )
+
+    @staticmethod
+    def is_key_target(one, selected, rows):
+        """Of DISTINCT ON, where a name is first of all that of a column of the result."""
+        if not rows.holds(one):
+            return False
+        named = [item for item in selected if item.get("alias", "").lower() == one["column_names"][0].lower()]
+        return len(one["column_names"]) > 1 or all(rows.holds(item) for item in named)
 
     def windows(self, node, rows):
         for part in ("select_list", "qualify"):
@@ -257,7 +294,9 @@ class Checker:
                 continue
             targets = one.get("distinct_on_targets") or []
             is_held = rows is not None and (
-                any(rows.holds(t) for t in targets) if targets else bool(self.result(node["select_list"], rows).columns)
+                any(self.is_key_target(t, node["select_list"], rows) for t in targets)
+                if targets
+                else bool(self.result(node["select_list"], rows).columns)
             )
             if not is_held:
                 self.refuse(
@@ -269,9 +308,9 @@ class Checker:
         """The columns of the result that hold the key."""
         columns = set()
         for item in selected:
-            if kind(item) == "STAR":
-                gone = {str(x).lower() for x in self.star_names(item)}
-                columns.update((None, column) for _, column in rows.columns if column not in gone)
+            if kind(item) == "STAR" and not item.get("columns"):
+                gone, of = {str(x).lower() for x in self.star_names(item)}, item.get("relation_name", "").lower()
+                columns.update((None, column) for table, column in rows.columns if column not in gone and of in ("", table))
             elif rows.holds(item):
                 columns.add((None, (item.get("alias") or item["column_names"][-1]).lower()))
         found = Keyed(columns)

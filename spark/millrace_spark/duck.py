@@ -88,6 +88,16 @@ for _same, _words in {
     MENDS.update({_word: MENDS[_same] for _word in _words})
 
 
+NOT_IN_NAMES = " ,;{}()="
+
+
+def name_problem(column):
+    """Why a column's name is none for Delta's writer; None if it is one."""
+    if not set(column) & set(NOT_IN_NAMES + "\n\t"):
+        return None
+    return f"column '{column}': Delta Lake takes none of '{NOT_IN_NAMES}' in a name; rename it with AS"
+
+
 def storage_problem(column, kind):
     """Why a table cannot store it; None if it can."""
     word = kind.id

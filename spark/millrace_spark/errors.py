@@ -17,6 +17,19 @@ class Problems(Exception):
         self.errors = errors
 
 
+# What this package needs, and the versions that pyproject.toml names.
+NEEDED = {"duckdb": "duckdb==1.5.5", "pyarrow": "pyarrow", "yaml": "pyyaml", "xxhash": "xxhash", "zoneinfo": "tzdata"}
+
+
+def missing_module(module, where):
+    """What to do about a Python package that is not there."""
+    package = NEEDED.get((module or "").split(".")[0], module)
+    return (
+        f"the Python package {package} is not installed {where}: pip install '{package}' on every node "
+        f"(Glue: --additional-python-modules {package}; elsewhere a packed venv with --archives)"
+    )
+
+
 def did_you_mean(name, known):
     """`; did you mean 'x'?` for the nearest of `known`, or nothing."""
     import difflib

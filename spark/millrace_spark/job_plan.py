@@ -85,11 +85,15 @@ class Planner:
         for known in self.schemas:
             if known.lower() == table.lower():
                 return known
-        raise Refused(
-            f"there is no table '{table}'{did_you_mean(table, self.schemas)}; a job reads tables of the pipeline and those of "
-            "other jobs",
-            sql.place_of(at or 0),
-        )
+        in_file = [*self.pipeline.tables, *self.pipeline.jobs]
+        if table.lower() == self.job.name:
+            message = f"a job cannot read its own table '{self.job.name}'"
+        elif table.lower() in in_file:
+            message = f"the table '{table.lower()}' is not there yet: millrace, or its job, must have run"
+        else:
+            mend = did_you_mean(table, in_file)
+            message = f"there is no table '{table}'{mend}; a job reads tables of the pipeline and those of other jobs"
+        raise Refused(message, sql.place_of(at or 0))
 
     def read_inputs(self, statement):
         job = self.job
@@ -99,8 +103,6 @@ class Planner:
         demands = reads.within(statement, job.each)
         for table, at in found:
             known = self.known(table, job.sql, at)
-            if known == job.name:
-                raise Refused(f"a job cannot read its own table '{known}'", job.sql.place_of(at or 0))
             self.plan.inputs.append(Input(known, self.usable(known, demands.get(known.lower())), known in job.reads))
             self.plan.columns_read[known] = columns_named(statement)
 
@@ -127,7 +129,7 @@ class Planner:
             seen.add(lower)
             if column.kind.id == "hugeint":
                 widened.append(f"CAST({name(column.name)} AS DECIMAL(38,0)) AS {name(column.name)}")
-            elif problem := duck.storage_problem(column.name, column.kind):
+            elif problem := duck.name_problem(column.name) or duck.storage_problem(column.name, column.kind):
                 raise Refused(problem, job.sql.place)
         replace = f" REPLACE ({', '.join(widened)})" if widened else ""
         each = f"${job.each} AS {name(job.each)}, " if job.each else ""
@@ -251,7 +253,10 @@ def in_order(pipeline):
     connection = duck.connect(pipeline.timezone)
     needs = {}
     for job in pipeline.jobs.values():
-        found = {table.lower() for table, _ in tables_of(parse(connection, job.sql))} | set(job.reads)
+        try:
+            found = {table.lower() for table, _ in tables_of(parse(connection, job.sql))} | set(job.reads)
+        except Refused:  # told when it is planned
+            found = set()
         needs[job.name] = {other for other in pipeline.jobs if other.lower() in found and other != job.name}
     ordered = []
     while len(ordered) < len(needs):

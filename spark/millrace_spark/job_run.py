@@ -1,13 +1,14 @@
 """Runs of a job: claims partitions, computes them, judges them and replaces them in one commit, as millrace does."""
 
 import os
+import re
 import time
 from collections import Counter
 
 from . import compute, job_plan, judge
-from .delta import Conflict, Table
+from .delta import Conflict, Table, has_folder
 from .duck import spark_schema, spark_to_duck
-from .errors import Refused
+from .errors import Refused, missing_module
 from .marks import Marks
 from .partition import Partition, parse, parse_range
 from .runs import Keeper, Run, Runs, now
@@ -22,21 +23,27 @@ class Lake:
     def __init__(self, spark, pipeline, data=None):
         self.spark, self.pipeline = spark, pipeline
         if pipeline.lake:
-            self.folder = pipeline.lake
+            self.folder = pipeline.lake if "://" in pipeline.lake else str(pipeline.file.parent / pipeline.lake)
         elif data:
             self.folder = (str(data) if "://" in str(data) else os.path.abspath(data)).rstrip("/") + "/tables"
         else:
             raise Refused("where are the tables? give --data DIR, the data folder of millrace, or write `lake: s3://…` into the file")
+        if not has_folder(spark, self.folder):
+            what = "the file's `lake:`" if pipeline.lake else f"--data {data}"
+            raise Refused(f"there are no tables at {self.folder}: {what} is not where millrace keeps them, or it never ran there")
 
     def table(self, name):
         return Table(self.spark, f"{self.folder}/{name}")
 
-    def schemas(self):
-        """Columns of all tables that are there, those of jobs included."""
+    def schemas(self, job):
+        """Columns of the tables that are there and that the job can name, those of other jobs included."""
+        texts = [job.sql.text, *(side.text for pair in job.reconcile for side in pair)]
+        texts += [check.sql.text if check.sql else check.table for check in job.checks]
+        words = {word for text in texts for word in re.findall(r"\w+", text.lower())}
         found = {}
         for name in (*self.pipeline.tables, *self.pipeline.jobs):
             table = self.table(name)
-            if table.exists():
+            if name in words and name != job.name and table.exists():
                 found[name] = [(field.name, spark_to_duck(field.dataType)) for field in table.snapshot().schema.fields]
         return found
 
@@ -57,12 +64,10 @@ class Jobs:
             raise Refused(
                 f"there is no job '{name}' in {self.pipeline.file.name}{did_you_mean(name, self.pipeline.jobs)}; its jobs: {known}"
             )
-        schemas = self.lake.schemas()
-        schemas.pop(name, None)
-        return job_plan.plan(self.pipeline, job, schemas)
+        return job_plan.plan(self.pipeline, job, self.lake.schemas(job))
 
     def run(self, name, text=None):
-        """One partition, or all of a job without `each`, fresh or not. Gives the run."""
+        """One partition, or all of a job without `each`, fresh or not. Gives its run, in a list."""
         plan = self.plan(name)
         if plan.job.each and text is None:
             raise Refused(
@@ -264,10 +269,12 @@ class Work:
 
 
 def in_task(error):
-    """What DuckDB said within a task; nothing if it was something else."""
-    import re
-
+    """What was said within a task and stays so: by DuckDB, or of the node's Python. Nothing if it was something else."""
     text = str(error)
+    if missing := re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", text):
+        return missing_module(missing[1], "for the tasks")
+    if refused := re.search(r"millrace_spark\.errors\.Refused: (.*)", text):
+        return refused[1]
     found = re.search(r"_?duckdb\.(\w+Exception|\w*Error): (.*)", text)
     if not found or found[1] in ("OutOfMemoryException", "IOException"):
         return ""

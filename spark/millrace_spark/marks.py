@@ -1,6 +1,7 @@
 """What a run's commit says of its inputs, as `txn`: the versions that it read, and its SQL. Millrace writes and reads the same."""
 
-from .runs import said_in
+import datetime
+import json
 
 RUN_SHIFT = 32
 NO_CHANGE = ("REMOVE OLD ROWS", "ADD COLUMNS")
@@ -71,21 +72,27 @@ class Marks:
             return "metaData" in action
         if not file.get("dataChange", True):
             return False
-        if one.is_wide or not one.demand or not one.demand.is_equal:
+        if one.is_wide or not one.demand:
             return True
+        if not one.demand.is_equal:
+            return may_hold(file, one.demand.column, partition)
         values = {column.lower(): value for column, value in (file.get("partitionValues") or {}).items()}
         return one.demand.column not in values or values[one.demand.column] == partition.value
+
+
+def may_hold(file, column, partition):
+    """Whether a file can have times of the partition in a column, as far as its statistics tell."""
+    bounds = []
+    try:
+        stats = json.loads(file["stats"])
+        for name in ("minValues", "maxValues"):
+            values = {key.lower(): value for key, value in stats[name].items()}
+            bounds.append(datetime.datetime.fromisoformat(values[column].replace("Z", "+00:00")))
+        return bounds[0] < partition.end and bounds[1] >= partition.start
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return True
 
 
 def operation_of(actions):
     return next((action["commitInfo"].get("operation") for action in actions if "commitInfo" in action), "")
 
-
-def committed_runs(table, count=200):
-    """run_id -> rows, as far as the history of a job's table tells."""
-    found = {}
-    for at, (_, actions) in enumerate(table.history()):
-        if at == count:
-            break
-        found.update(said_in(actions or []).get("runs", {}))
-    return found

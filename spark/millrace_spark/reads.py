@@ -108,19 +108,22 @@ class Reader:
             fitting = [one for one in demands if one.table == alias or (one.table is None and is_only_one)]
             self.note(node, fitting[0] if fitting and not node.get("column_name_alias") else None)
             return
-        is_plain = (
-            type_of(node) == "JOIN"
-            and node.get("ref_type") in ("REGULAR", "CROSS")
-            and node.get("join_type") in ("INNER", "LEFT", "RIGHT")
-        )
-        if not is_plain:
-            self.visit(node)
-            return
+        followed = self.followed_sides(node)
         for key, child in node.items():
-            if key in ("left", "right"):
+            if key in followed:
                 self.visit_from(child, demands, False)
             else:
                 self.visit(child)
+
+    @staticmethod
+    def followed_sides(node):
+        """The sides of a join of which rows that are not demanded could be left out before it."""
+        if type_of(node) != "JOIN" or node.get("ref_type") not in ("REGULAR", "CROSS", "ASOF"):
+            return ()
+        how, is_nearest = node.get("join_type"), node["ref_type"] == "ASOF"
+        if how in ("SEMI", "ANTI") or (is_nearest and how in ("INNER", "LEFT")):
+            return ("left",)
+        return ("left", "right") if how in ("INNER", "LEFT", "RIGHT") and not is_nearest else ()
 
     def note(self, table, demand):
         self.found.setdefault(table["table_name"].lower(), []).append(demand)

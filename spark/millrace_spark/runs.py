@@ -19,6 +19,7 @@ CHECKS = (
 )
 CLAIM_TIME = datetime.timedelta(minutes=5)
 HISTORY_MAX = 1000
+COMMITS_MAX = 200
 TRIES_MAX = 30
 
 
@@ -62,7 +63,7 @@ class Runs:
     """The history and the claims. Claims of this process are renewed by a thread until they are given back."""
 
     def __init__(self, spark, folder, pipeline):
-        self.spark, self.pipeline = spark, pipeline
+        self.spark, self.folder, self.pipeline = spark, folder, pipeline
         self.table = Table(spark, folder + "/_runs").create(RUNS, [])
         self.checks = Table(spark, folder + "/_checks").create(CHECKS, [])
         self.lock = threading.Lock()
@@ -115,31 +116,44 @@ class Runs:
             "partition": run.partition.label,
             "trigger": run.trigger,
             "started_at": format_time(run.started_at),
+            "engine": "spark",
         }
 
     def abandoned(self, app_id, value):
-        """The row of a run whose process ended without writing one."""
+        """The row of a run whose process ended without writing one; what it committed stands in the history of its table."""
         for at, (_, actions) in enumerate(self.table.history()):
             if at == HISTORY_MAX:
                 break
             for claim in said_in(actions or []).get("claims", []):
                 if claim["app_id"] == app_id and claim["value"] == value:
                     started = datetime.datetime.fromisoformat(claim["started_at"].replace("Z", "+00:00"))
+                    rows = self.committed_rows(claim["job"], claim["run_id"])
                     return (
                         claim["run_id"],
                         claim["job"],
                         claim["partition"],
-                        "failed",
+                        "failed" if rows is None else "succeeded",
                         1,
-                        None,
+                        rows,
                         started,
                         now(),
                         int((now() - started).total_seconds() * 1000),
-                        "the process ended during the run",
+                        "the process ended during the run" if rows is None else None,
                         claim["trigger"],
                     )
         _, _, job, label, _ = app_id.split("/", 4)
         return (f"{value}", job, label, "failed", 1, None, now(), now(), 0, "the process ended during the run", "manual")
+
+    def committed_rows(self, job, run_id):
+        """How many rows a run committed, as far as the history of its table tells; None: it did not."""
+        table = Table(self.spark, f"{self.folder}/{job}")
+        for at, (_, actions) in enumerate(table.history() if table.exists() else ()):
+            if at == COMMITS_MAX:
+                break
+            rows = said_in(actions or []).get("runs", {}).get(run_id)
+            if rows is not None:
+                return rows
+        return None
 
     def frame(self, rows):
         return self.spark.createDataFrame(rows, RUNS).coalesce(1)

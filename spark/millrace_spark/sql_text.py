@@ -168,12 +168,13 @@ def tables_of(statement):
 
 
 def function_names(connection):
-    """(aggregates, functions whose answer varies), in lower case."""
+    """(aggregates, functions whose answer varies), in lower case. A macro of an aggregate is one."""
     rows = connection.execute(
-        "SELECT DISTINCT lower(function_name), function_type, coalesce(stability, '') FROM duckdb_functions()"
+        "SELECT DISTINCT lower(function_name), function_type, coalesce(stability, ''), coalesce(macro_definition, '') "
+        "FROM duckdb_functions()"
     ).fetchall()
-    scalars = {row[0] for row in rows if row[1] in ("scalar", "macro")}
-    aggregates = {row[0] for row in rows if row[1] == "aggregate"} - scalars
+    aggregates = {row[0] for row in rows if row[1] == "aggregate"} - {row[0] for row in rows if row[1] == "scalar"}
+    aggregates |= {row[0] for row in rows if row[1] == "macro" and aggregates & set(re.findall(r"(\w+)\(", row[3]))}
     return aggregates, {row[0] for row in rows if row[1] == "scalar" and row[2] != "CONSISTENT"} | SURROUNDINGS
 
 

@@ -13,8 +13,6 @@ def problems(pipeline, spark=None):
         ordered = job_plan.in_order(pipeline)
     except Problems as found:
         return errors + found.errors
-    except Refused as error:
-        return [*errors, error]
     for job in ordered:
         try:
             plan = job_plan.plan(pipeline, job, schemas)

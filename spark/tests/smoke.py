@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import bench
+import parity
 from harness.millrace import BINARY
 
 from millrace_spark import pipeline
@@ -69,4 +70,4 @@ def test_a_day_of_orders_by_spark_is_that_of_millrace():
 
 
 if __name__ == "__main__":
-    bench.main([test_a_day_of_orders_by_spark_is_that_of_millrace])
+    bench.main([parity.test_what_cannot_run_on_spark_is_refused_with_its_place, test_a_day_of_orders_by_spark_is_that_of_millrace])
