@@ -59,7 +59,8 @@ Claim claim_from(const Json& json) {
           .partition = json.value("partition", ""),
           .trigger = trigger_from(json.value("trigger", "")),
           .started_at = started ? *started : base::Time{},
-          .value = json.value("value", std::int64_t{0})};
+          .value = json.value("value", std::int64_t{0}),
+          .engine = json.value("engine", "")};
 }
 
 RunRow row_at(const sql::Chunk& chunk, std::size_t at) {
@@ -282,6 +283,10 @@ Result<void> RunsTable::end_abandoned(const CommittedRows& committed) {
     for (const auto& [id, value] : snapshot->transactions) {
       const bool is_ours = id.starts_with(prefix) && id.ends_with(kClaimEnd);
       if (is_ours && is_claim(value)) abandoned.emplace(id, value);
+    }
+    const auto now = table_->tools().clock.now();
+    for (const auto& claim : TRY(find_claims(abandoned))) {
+      if (!claim.engine.empty() && claim.expires_at() > now) abandoned.erase(app_id(claim));
     }
     if (abandoned.empty()) return {};
     lake::Transaction change{.operation = "WRITE"};

@@ -20,7 +20,8 @@ struct Claim {
   std::string partition;
   Trigger trigger = Trigger::Schedule;
   base::Time started_at;
-  std::int64_t value = 0;  ///< of the claim's position in the table
+  std::int64_t value = 0;   ///< of the claim's position in the table
+  std::string engine = {};  ///< who has it, if that is not millrace itself: `spark`
 
   base::Time expires_at() const { return base::Time(std::chrono::microseconds(value / 2)); }
 };
@@ -79,7 +80,7 @@ class RunsTable {
   /// The same for one. Errors  Unavailable: the claim was lost.
   base::Result<void> finish(const Claim& claim, const RunRow& row);
   /// Ends what a process that is gone left claimed. To be called when no other process can be alive
-  /// that uses this table.
+  /// that uses this table, but for those of other engines: their claims end when they expire.
   base::Result<void> end_abandoned(const CommittedRows& committed);
 
   /// The newest runs first.

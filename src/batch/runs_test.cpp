@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -72,6 +73,31 @@ TEST(RunsTable, AnExpiredClaimIsTakenOverAndItsRunRecorded) {
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows[0].run_id, "a");
   EXPECT_EQ(rows[0].error, "the process ended during the run");
+}
+
+TEST(RunsTable, AStartLeavesTheClaimsOfSparkUntilTheyExpire) {
+  JobsBench bench(shop(kDaily));
+  auto runs = runs_of(bench);
+  const auto until = bench.clock.now() + 5min;
+  const auto value = until.time_since_epoch().count() * 2 + 1;
+  const auto id = "millrace/shop/daily/2026-11-20/claim";
+  lake::Transaction claimed{.operation = "WRITE"};
+  claimed.positions.push_back({id, std::nullopt, value});
+  claimed.extra = fmt::format(
+      R"({{"claims":[{{"app_id":"{}","value":{},"run_id":"s","job":"daily","engine":"spark",)"
+      R"("partition":"2026-11-20","trigger":"manual","started_at":"2026-11-20T00:00:00Z"}}]}})",
+      id, value);
+  ASSERT_TRUE(runs->table().commit(claimed).has_value());
+
+  runs->end_abandoned(nothing).value();
+  EXPECT_TRUE(runs->is_running("daily", "2026-11-20"));
+  EXPECT_TRUE(runs->runs({}).value().empty());
+
+  bench.clock.advance(6min);
+  runs->end_abandoned(nothing).value();
+  EXPECT_FALSE(runs->is_running("daily", "2026-11-20"));
+  ASSERT_EQ(runs->runs({}).value().size(), 1U);
+  EXPECT_EQ(runs->runs({}).value()[0].run_id, "s");
 }
 
 TEST(RunsTable, TakesAndGivesBackManyClaimsInOneCommitEach) {

@@ -104,18 +104,30 @@ Result<Metadata> metadata_from(const Json& json) {
       .created_ms = json.value("createdTime", std::int64_t{0})};
 }
 
+// What we say of a commit. The package for Spark says it in a tag, as text: Delta's writer there
+// has no other place.
+std::string extra_from(const Json& json) {
+  if (const auto found = json.find(kExtra); found != json.end()) return found->dump();
+  const auto tags = json.find("tags");
+  if (tags == json.end() || !tags->is_object()) return CommitInfo{}.extra;
+  const auto tag = tags->find(kExtra);
+  const bool is_ours =
+      tag != tags->end() && tag->is_string() && Json::accept(tag->get_ref<const std::string&>());
+  return is_ours ? tag->get<std::string>() : CommitInfo{}.extra;
+}
+
 CommitInfo info_from(const Json& json) {
   CommitInfo info{.timestamp_ms = json.value("timestamp", std::int64_t{0}),
                   .operation = json.value("operation", ""),
                   .transaction_id = json.value("txnId", ""),
-                  .is_blind_append = json.value("isBlindAppend", false)};
+                  .is_blind_append = json.value("isBlindAppend", false),
+                  .extra = extra_from(json)};
   if (const auto found = json.find("operationParameters");
       found != json.end() && found->is_object()) {
     for (const auto& [name, value] : found->items()) {
       info.parameters[name] = value.is_string() ? value.get<std::string>() : value.dump();
     }
   }
-  if (const auto found = json.find(kExtra); found != json.end()) info.extra = found->dump();
   return info;
 }
 

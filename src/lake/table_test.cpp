@@ -335,6 +335,22 @@ TEST(LakeTable, PartitionsByTimeInUtcWhateverZoneIsShown) {
             "1");
 }
 
+TEST(LakeActions, ReadsWhatSparkSaysOfACommitWhereItsWriterPutsIt) {
+  const auto said = [](const std::string& info) {
+    return decode_commit(R"({"commitInfo":{"operation":"WRITE")" + info + "}}", 3)
+        .value()
+        .info.extra;
+  };
+  EXPECT_EQ(said(R"(,"millrace":{"runs":{"a":1}})"), R"({"runs":{"a":1}})");
+  EXPECT_EQ(said(R"(,"tags":{"millrace":"{\"runs\":{\"a\":1}}","other":"x"})"),
+            R"({"runs":{"a":1}})");
+  EXPECT_EQ(said(""), "{}");
+  EXPECT_EQ(said(R"(,"tags":null)"), "{}");
+  EXPECT_EQ(said(R"(,"tags":{"other":"x"})"), "{}");
+  EXPECT_EQ(said(R"(,"tags":{"millrace":"not {"})"), "{}");
+  EXPECT_EQ(said(R"(,"tags":{"millrace":7})"), "{}");
+}
+
 TEST(LakeActions, EncodesPartitionFoldersTwice) {
   const std::vector<std::string> column{"p"};
   EXPECT_EQ(partition_folder(column, {{"p", "US/East"}}), "p=US%2FEast/");
