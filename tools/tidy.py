@@ -40,6 +40,7 @@ FOREIGN = {
     "lmdb": {"flow"},
     "libpq-fe.h": {"postgres"},
     "librdkafka/": {"source"},
+    "google/protobuf/": {"decode"},
     "prometheus/": {"base"},
     "spdlog/": {"base"},
     "CLI/": {"app"},

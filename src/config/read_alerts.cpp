@@ -22,30 +22,6 @@ bool is_metadata_host(std::string_view host) {
          host.starts_with("[fd00:ec2:");
 }
 
-std::string problem_of_url(std::string_view url) {
-  const auto scheme = url.find("://");
-  const auto name = url.substr(0, scheme);
-  if (scheme == std::string_view::npos || (name != "https" && name != "http")) {
-    return "is no URL; `https://host/path` is expected";
-  }
-  const bool is_plain =
-      std::ranges::all_of(url, [](unsigned char c) { return c > 0x20 && c < 0x7F; });
-  if (!is_plain) return "has characters that a URL cannot have; write them as %XX";
-  const auto rest = url.substr(scheme + 3);
-  const auto host = rest.substr(0, rest.find_first_of("/?#"));
-  if (host.empty() || host.starts_with(':')) return "has no host";
-  if (host.find('@') != std::string_view::npos) {
-    return "holds a user or password; use `headers`, with a value from the environment";
-  }
-  if (is_metadata_host(host)) return "leads to the machine's own keys, not to a receiver";
-  return "";
-}
-
-// A URL as it may be shown: what follows its path may be secret.
-std::string shown(std::string_view url) {
-  return base::printable(url.substr(0, url.find('?')));
-}
-
 void read_secrets(YamlFile& file, Section& section, WebhookTarget& target) {
   if (!section.has("secret")) return;
   const auto& node = section.entry("secret").value;
@@ -123,7 +99,7 @@ std::optional<WebhookTarget> read_webhook(YamlFile& file, const Entry& entry) {
   if (target.url.empty()) return std::nullopt;
   const auto problem = problem_of_url(target.url);
   if (!problem.empty() && file.problem_count() == before) {
-    file.fail(place, fmt::format("webhook: '{}' {}", shown(target.url), problem));
+    file.fail(place, fmt::format("webhook: '{}' {}", shown_url(target.url), problem));
   }
   return target;
 }
@@ -209,6 +185,30 @@ std::optional<Rate> read_rate(YamlFile& file, Section& section) {
 }
 
 }  // namespace
+
+std::string problem_of_url(std::string_view url) {
+  const auto scheme = url.find("://");
+  const auto name = url.substr(0, scheme);
+  if (scheme == std::string_view::npos || (name != "https" && name != "http")) {
+    return "is no URL; `https://host/path` is expected";
+  }
+  const bool is_plain =
+      std::ranges::all_of(url, [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+  if (!is_plain) return "has characters that a URL cannot have; write them as %XX";
+  const auto rest = url.substr(scheme + 3);
+  const auto host = rest.substr(0, rest.find_first_of("/?#"));
+  if (host.empty() || host.starts_with(':')) return "has no host";
+  if (host.find('@') != std::string_view::npos) {
+    return "holds a user or password; they belong into keys of their own, with values from the "
+           "environment";
+  }
+  if (is_metadata_host(host)) return "leads to the machine's own keys, nowhere else";
+  return "";
+}
+
+std::string shown_url(std::string_view url) {
+  return base::printable(url.substr(0, url.find('?')));
+}
 
 Alert read_alert(YamlFile& file, const Entry& entry) {
   Section section(file, entry, "alert");

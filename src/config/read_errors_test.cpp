@@ -97,7 +97,7 @@ TEST(SourceErrors, NameTheMend) {
             "3:6 the key 'path' is missing: a glob like data/orders-*.ndjson\n"
             "3:46 'shards' is only for from: log\n");
   EXPECT_EQ(source("from: log, format: csv, unknown_fields: keep, schema: {a: int}"),
-            "3:47 unknown_fields: keep is only for format: json\n");
+            "3:47 unknown_fields: keep is not for format: csv\n");
   EXPECT_EQ(source("from: log, format: csv, delimiter: '\"', schema: {a: int}"),
             "3:42 delimiter: one ASCII character is expected, no quote or line break\n");
   EXPECT_EQ(source("from: files, path: x, format: csv, header: maybe, schema: {a: int}"),

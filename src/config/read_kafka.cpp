@@ -94,27 +94,6 @@ std::string read_topic(YamlFile& file, Section& section, const std::string& othe
   return topic;
 }
 
-// A secret that stands in the file itself is refused.
-std::string read_secret(YamlFile& file, Section& section, const char* key) {
-  if (!section.has(key)) return "";
-  const auto& node = section.entry(key).value;
-  if (node.IsScalar() && node.Scalar().find("${") == std::string::npos) {
-    file.fail(section.place_of(key),
-              fmt::format("{}: a secret does not belong into the file; write \"${{NAME}}\" and put "
-                          "it into that environment variable",
-                          key));
-    return "";
-  }
-  return section.text(key);
-}
-
-std::filesystem::path read_path(Section& section, const char* key) {
-  if (!section.has(key)) return {};
-  const auto text = section.text(key);
-  if (text.empty()) return {};
-  return std::filesystem::absolute(folder_of(section.place()) / text).lexically_normal();
-}
-
 void check_security(YamlFile& file, Section& section, const KafkaSecurity& security,
                     std::string_view protocol) {
   const auto needs = [&](const char* key, std::string_view what) {
@@ -175,6 +154,26 @@ std::map<std::string, std::string> read_options(YamlFile& file, Section& section
 }
 
 }  // namespace
+
+std::string read_secret(YamlFile& file, Section& section, const char* key) {
+  if (!section.has(key)) return "";
+  const auto& node = section.entry(key).value;
+  if (node.IsScalar() && node.Scalar().find("${") == std::string::npos) {
+    file.fail(section.place_of(key),
+              fmt::format("{}: a secret does not belong into the file; write \"${{NAME}}\" and put "
+                          "it into that environment variable",
+                          key));
+    return "";
+  }
+  return section.text(key);
+}
+
+std::filesystem::path read_path(Section& section, const char* key) {
+  if (!section.has(key)) return {};
+  const auto text = section.text(key);
+  if (text.empty()) return {};
+  return std::filesystem::absolute(folder_of(section.place()) / text).lexically_normal();
+}
 
 KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source) {
   KafkaSource kafka{.brokers = read_brokers(file, section),

@@ -55,6 +55,36 @@ TEST(ReadKafka, ReadsAllThereIs) {
   EXPECT_EQ(kafka.security.key_password, "the K");
 }
 
+TEST(ReadKafka, ReadsWhereSchemasAre) {
+  const auto parsed = parse_pipeline(
+      R"(pipeline: p
+sources:
+  s: {from: kafka, brokers: b, format: protobuf, unknown_fields: keep, schema: {a: varchar},
+      registry: {url: "https://registry:8081/", user: u, password: "${P}", ca: ca.pem}}
+)",
+      "/test/p.yaml", [](const std::string& name) { return std::optional("the " + name); });
+  const auto* source = std::get<Pipeline>(parsed).source("s");
+  EXPECT_EQ(source->format, Format::Protobuf);
+  EXPECT_EQ(source->registry->url, "https://registry:8081");
+  EXPECT_EQ(source->registry->user, "u");
+  EXPECT_EQ(source->registry->password, "the P");
+  EXPECT_EQ(source->registry->ca, "/test/ca.pem");
+}
+
+TEST(ReadKafka, SaysWhatIsWrongWithARegistry) {
+  expect_has(source("brokers: b, format: avro"), "format: avro needs the key 'registry'");
+  expect_has(source("brokers: b, registry: {url: 'http://r'}"),
+             "'registry' is only for format: avro");
+  expect_has(source("brokers: b, format: avro, registry: {user: u}"), "'url' is missing");
+  expect_has(source("brokers: b, format: avro, registry: {url: r}"), "url: 'r' is no URL");
+  expect_has(source("brokers: b, format: avro, registry: {url: 'http://r', user: u}"),
+             "'user' and 'password' go together");
+  expect_has(source("brokers: b, format: avro, registry: {url: 'http://r', user: u, password: x}"),
+             "a secret does not belong into the file");
+  expect_has(errors("sources:\n  s: {from: log, format: avro, schema: {a: varchar}}\n"),
+             "format: avro is only for from: kafka");
+}
+
 TEST(ReadKafka, ManyWorkersNeedALakeAndHaveAGroup) {
   const std::string source =
       "sources:\n  s: {from: kafka, brokers: b, workers: many, schema: {a: varchar, b: varchar}";

@@ -7,6 +7,9 @@ namespace millrace::config {
 /// Readers of the sections; each reports what is wrong to the file and reads on. What would only
 /// make wrong what builds on it is left empty: a schema, a path, an SQL text.
 Source read_source(YamlFile& file, const Entry& entry);
+/// What `format: avro` and `protobuf` need, or nothing if `source` has another.
+std::optional<SchemaRegistry> read_registry(YamlFile& file, Section& section,
+                                            const Source& source);
 KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source);
 /// Its topic is `name` unless it names one.
 KafkaTarget read_kafka_target(YamlFile& file, const Entry& entry, const std::string& name);
@@ -33,6 +36,14 @@ S3Place read_s3_place(YamlFile& file, Section& section, const char* key, std::st
 /// What `s3://bucket/rest` names, whatever the rest.
 S3Place split_s3(std::string_view text);
 std::filesystem::path folder_of(const Place& place);
+/// A secret that stands in the file itself is refused; empty if the section has none.
+std::string read_secret(YamlFile& file, Section& section, const char* key);
+/// Absolute; empty if the section has none.
+std::filesystem::path read_path(Section& section, const char* key);
+/// What is wrong with a URL of HTTP, to be read after it; empty: nothing.
+std::string problem_of_url(std::string_view url);
+/// A URL as it may be shown: what follows its path may be secret.
+std::string shown_url(std::string_view url);
 
 /// Where a stream is first read, of the key `start`.
 struct StartOfReading {

@@ -203,6 +203,13 @@ void read_csv(YamlFile& file, Section& section, Source& source) {
   }
 }
 
+Format read_format(Section& section) {
+  const auto word = section.word("format");
+  if (word == "csv") return Format::Csv;
+  if (word == "avro") return Format::Avro;
+  return word == "protobuf" ? Format::Protobuf : Format::Json;
+}
+
 // Keys of other kinds of sources than this one.
 void refuse_others(YamlFile& file, Section& section, const std::string& from) {
   if (from != "log") refuse(file, section, {"shards", "retention"}, "from: log");
@@ -235,22 +242,22 @@ Source read_source(YamlFile& file, const Entry& entry) {
   Section section(file, entry, "source");
   const auto before = file.problem_count();
   if (section.has("schema")) source.schema = read_columns(file, section, "schema");
-  source.format = section.word("format") == "csv" ? Format::Csv : Format::Json;
+  source.format = read_format(section);
   const auto unknown = section.word("unknown_fields");
   source.unknown_fields = unknown == "reject" ? UnknownFields::Reject
                           : unknown == "keep" ? UnknownFields::Keep
                                               : UnknownFields::Ignore;
   const bool is_schema_known = file.problem_count() == before;
   if (section.has("event_time")) read_event_time(file, section.entry("event_time"), source);
-  if (source.format == Format::Json) {
+  if (source.format != Format::Csv) {
     refuse(file, section, {"delimiter", "header", "null_text"}, "format: csv");
   } else {
     read_csv(file, section, source);
     if (source.unknown_fields == UnknownFields::Keep) {
-      file.fail(section.place_of("unknown_fields"),
-                "unknown_fields: keep is only for format: json");
+      file.fail(section.place_of("unknown_fields"), "unknown_fields: keep is not for format: csv");
     }
   }
+  source.registry = read_registry(file, section, source);
   const auto before_from = file.problem_count();
   const auto from = section.word("from");
   if (section.has("from") && file.problem_count() == before_from)

@@ -60,10 +60,13 @@ std::vector<SectionRule> stream_rules() {
         {"options", TextMap, "", false, "",
          "kafka: further properties of librdkafka, `client.rack: a`; "
          "[which](how_to/read_kafka.md)."},
-        {"format", Words, "json|csv", false, "json", "How a record is written."},
+        {"format", Words, "json|csv|avro|protobuf", false, "json",
+         "How a record is written. `avro`, `protobuf`: kafka only, with `registry`."},
+        {"registry", Object, "registry", false, "",
+         "avro, protobuf: where the schemas of records are."},
         {"schema", Columns, "", true, "", "The columns, `name: type`."},
         {"unknown_fields", Words, "ignore|reject|keep", false, "ignore",
-         "What becomes of fields that the schema lacks; `keep` (json only) puts them into the "
+         "What becomes of fields that the schema lacks; `keep` (not csv) puts them into the "
          "column `_extra`."},
         {"event_time", Object, "event_time", false, "", "When a record happened."},
         {"delimiter", Text, "", false, ",", "csv: the character that separates fields."},
@@ -88,6 +91,13 @@ std::vector<SectionRule> source_part_rules() {
 
 std::vector<SectionRule> security_rules() {
   return {
+      {"registry",
+       "A schema registry with Confluent's interface.",
+       {{"url", Text, "", true, "", "`https://registry.example.com:8081`."},
+        {"user", Text, "", false, "", "Who we are."},
+        {"password", Text, "", false, "", "`${NAME}`, from the environment."},
+        {"ca", Text, "", false, "the system's",
+         "A PEM file, relative to this one, with whom its certificate is from."}}},
       {"security",
        "How Kafka's brokers are known, and who we are to them.",
        {{"protocol", Words, "plaintext|ssl|sasl_plaintext|sasl_ssl", true, "",

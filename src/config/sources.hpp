@@ -15,7 +15,7 @@
 
 namespace millrace::config {
 
-enum class Format : std::uint8_t { Json, Csv };
+enum class Format : std::uint8_t { Json, Csv, Avro, Protobuf };
 enum class UnknownFields : std::uint8_t { Ignore, Reject, Keep };
 
 struct EventTime {
@@ -90,11 +90,20 @@ struct KafkaSource {
   std::map<std::string, std::string> options;  ///< further properties of librdkafka
 };
 
+/// Where the schemas lie that records of Avro and Protobuf name by their ids.
+struct SchemaRegistry {
+  std::string url;  ///< `https://host:8081`, without a slash at its end
+  std::string user;
+  std::string password;      ///< never shown
+  std::filesystem::path ca;  ///< PEM, absolute; empty: the system's
+};
+
 struct Source {
   std::string name;
   Place place;
   std::variant<LogSource, FilesSource, KinesisSource, KafkaSource> from;
   Format format = Format::Json;
+  std::optional<SchemaRegistry> registry;  ///< of Format::Avro and Protobuf
   std::vector<Column> schema;
   UnknownFields unknown_fields = UnknownFields::Ignore;
   std::optional<EventTime> event_time;

@@ -23,6 +23,19 @@ config::ColumnType plain(Kind kind) {
   return {.kind = kind};
 }
 
+std::unique_ptr<RowReader> make_reader(const DecoderOptions& options) {
+  switch (options.format) {
+    case config::Format::Json:
+      return make_json_reader(options);
+    case config::Format::Csv:
+      return make_csv_reader(options);
+    case config::Format::Avro:
+    case config::Format::Protobuf:
+      break;
+  }
+  return make_packed_reader(options);
+}
+
 }  // namespace
 
 sql::Type sql_type(const config::ColumnType& type) {
@@ -66,9 +79,7 @@ sql::Type sql_type(const config::ColumnType& type) {
 class Decoder::State {
  public:
   explicit State(DecoderOptions options)
-      : options_(std::move(options)),
-        reader_(options_.format == config::Format::Json ? make_json_reader(options_)
-                                                        : make_csv_reader(options_)) {
+      : options_(std::move(options)), reader_(make_reader(options_)) {
     for (std::size_t i = 0; i < options_.schema.size(); ++i) {
       const auto& column = options_.schema[i];
       columns_.push_back({column.name, sql_type(column.type)});
@@ -86,6 +97,8 @@ class Decoder::State {
   }
 
   const std::vector<sql::Column>& columns() const { return columns_; }
+
+  base::Result<void> prepare(const base::RecordBatch& batch) { return reader_->prepare(batch); }
 
   Decoded decode(const base::RecordBatch& batch) {
     Decoded decoded;
@@ -165,6 +178,9 @@ Decoder::~Decoder() = default;
 
 const std::vector<sql::Column>& Decoder::columns() const {
   return state_->columns();
+}
+base::Result<void> Decoder::prepare(const base::RecordBatch& batch) {
+  return state_->prepare(batch);
 }
 Decoded Decoder::decode(const base::RecordBatch& batch) {
   return state_->decode(batch);

@@ -10,6 +10,7 @@
 #include "base/record.hpp"
 #include "base/result.hpp"
 #include "config/pipeline.hpp"
+#include "decode/writer_schema.hpp"
 #include "sql/chunk.hpp"
 
 namespace millrace::decode {
@@ -23,6 +24,7 @@ struct DecoderOptions {
   char csv_delimiter = ',';
   std::string csv_null;
   std::size_t depth_max = 64;
+  std::shared_ptr<SchemaRegistry> registry;  ///< of Avro and Protobuf
 };
 
 /// A record that does not decode.
@@ -51,6 +53,9 @@ class Decoder {
   /// The declared columns, `_extra` if unknown fields are kept, then _shard, _offset, _received_at.
   const std::vector<sql::Column>& columns() const;
 
+  /// Fetches what decoding `batch` needs: schemas that were not met before. It may block.
+  /// Errors  Unavailable: a schema is not to be had at the moment; the records have to wait.
+  base::Result<void> prepare(const base::RecordBatch& batch);
   /// One row for each good record, in their order; how the records were cut into batches changes
   /// nothing.
   Decoded decode(const base::RecordBatch& batch);

@@ -15,6 +15,9 @@ namespace millrace::decode {
 class RowReader {
  public:
   virtual ~RowReader() = default;
+  /// Fetches what reading these records needs.
+  /// Errors  Unavailable: it is not to be had at the moment.
+  virtual base::Result<void> prepare(const base::RecordBatch& /*batch*/) { return {}; }
   /// On a misfit the row's content is undefined.
   virtual Fit read(std::string_view record, std::size_t row, std::vector<CellWriter>& cells) = 0;
 };
@@ -30,5 +33,7 @@ class JsonValueReader {
 std::unique_ptr<RowReader> make_json_reader(const DecoderOptions& options);
 std::unique_ptr<JsonValueReader> make_json_value_reader(const DecoderOptions& options);
 std::unique_ptr<RowReader> make_csv_reader(const DecoderOptions& options);
+/// Avro and Protobuf.
+std::unique_ptr<RowReader> make_packed_reader(const DecoderOptions& options);
 
 }  // namespace millrace::decode

@@ -63,6 +63,7 @@ Result<std::optional<MicroBatch>> LaneReader::read(Lane& lane,
     auto records = TRY(lane.stream->read(lane.shards[i].id, from[i], bytes_max / shard_count));
     if (records.next == from[i]) continue;
     lane.shards[i].record_at = clock.steady_now();
+    TRY(decoder.prepare(records));
     auto decoded = decoder.decode(records);
     for (auto& bad : decoded.bad) {
       batch.undecoded.push_back({Stage::Decode, std::move(bad.reason), std::move(bad.detail),

@@ -51,7 +51,7 @@ struct LaneReader {
   /// Reads what is there of each shard from `from` on (unless that is `kNotNow`), up to `bytes_max`
   /// in all, and decodes it.
   /// Shape   none if nothing is there.
-  /// Errors  as `Source::read`.
+  /// Errors  as `Source::read`; Unavailable: schemas are not to be had at the moment.
   base::Result<std::optional<MicroBatch>> read(Lane& lane, const std::vector<base::Offset>& from,
                                                std::uint64_t bytes_max) const;
 };

@@ -21,20 +21,22 @@ constexpr auto kWaitMax = std::chrono::milliseconds(20);
 constexpr auto kStatusEvery = std::chrono::milliseconds(200);
 constexpr std::uint64_t kBatchBytesMin = 16U << 10;
 
-decode::DecoderOptions decoder_options(const config::Source& source) {
+decode::DecoderOptions decoder_options(const config::Source& source,
+                                       std::shared_ptr<decode::SchemaRegistry> registry) {
   return {.format = source.format,
           .schema = source.schema,
           .unknown_fields = source.unknown_fields,
           .event_time = source.event_time ? std::optional(source.event_time->column) : std::nullopt,
           .csv_delimiter = source.csv_delimiter,
-          .csv_null = source.csv_null};
+          .csv_null = source.csv_null,
+          .registry = std::move(registry)};
 }
 
 }  // namespace
 
 SourceLoop::SourceLoop(Parts parts)
     : parts_(std::move(parts)),
-      decoder_(decoder_options(*parts_.source)),
+      decoder_(decoder_options(*parts_.source, parts_.registry)),
       states_(parts_.tables.size()),
       batch_bytes_(parts_.options.batch_bytes_max),
       is_shared_(parts_.stream->share() != nullptr) {
@@ -284,11 +286,15 @@ Result<bool> SourceLoop::read_lane(Lane& lane, const std::stop_token& stopping) 
   auto batch = reader.read(lane, *from, batch_bytes_);
   if (!batch) {
     if (batch.error().code != Code::Unavailable) return std::move(batch).error();
-    events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, batch.error());
+    if (unreadable_ != batch.error().message) {  // said once
+      events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, batch.error());
+    }
+    unreadable_ = batch.error().message;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     return false;
   }
   if (!*batch) return false;
+  unreadable_.clear();
   TRY(process(lane, **batch, stopping));
   std::size_t records = 0;
   for (const auto& part : (*batch)->batches) records += part.records.size();

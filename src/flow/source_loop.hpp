@@ -58,6 +58,7 @@ class SourceLoop {
   struct Parts {
     const config::Source* source = nullptr;
     source::Source* stream = nullptr;
+    std::shared_ptr<decode::SchemaRegistry> registry;  ///< of Avro and Protobuf
     std::vector<std::unique_ptr<TableFlow>> tables;   ///< parents first
     std::vector<std::optional<std::size_t>> parents;  ///< of each table, if it reads another
     std::vector<std::unique_ptr<ReplaySource>> replays;
@@ -145,6 +146,7 @@ class SourceLoop {
 
   Parts parts_;
   decode::Decoder decoder_;
+  std::string unreadable_;  // why the last micro-batch had to wait; empty: it had not
   std::deque<Lane> lanes_;          // the source itself, then replays
   std::vector<TableState> states_;  // of each table
   std::uint64_t batch_bytes_;       // shrinks when memory is short

@@ -80,6 +80,7 @@ void SourceLoop::publish_status() {
     one.halted = table.halted();
     one.is_shared = is_shared_;
     one.source_error = parts_.stream->trouble();
+    if (one.source_error.empty()) one.source_error = unreadable_;
     for (std::size_t s = 0; s < lane.shards.size(); ++s) {
       const auto shard = lane.shards[s].id;
       auto id = table.app_id(parts_.source->name, lane.incarnation, shard.value());

@@ -54,6 +54,8 @@ Result<void> Worker::open_loops() {
     auto& loop = by_source[source.name];
     loop.source = &source;
     loop.stream = stream->second;
+    const auto registry = parts_.registries.find(source.name);
+    if (registry != parts_.registries.end()) loop.registry = registry->second;
     const auto parent = plan.table.from_is_table ? std::optional(index_of.at(plan.table.from))
                                                  : std::optional<std::size_t>();
     index_of[plan.table.name] = loop.tables.size();

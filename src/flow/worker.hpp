@@ -41,6 +41,7 @@ struct WorkerOptions {
 struct WorkerParts {
   const config::Pipeline& pipeline;
   std::map<std::string, source::Source*> sources;
+  std::map<std::string, std::shared_ptr<decode::SchemaRegistry>> registries;  ///< by source
   std::map<std::string, lookup::Lookup*> lookups;
   lake::Tools tools;  ///< its engine runs the tables' SQL and writes their files
   CutBoard& board;

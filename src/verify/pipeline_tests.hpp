@@ -29,11 +29,11 @@ struct PipelineTestsOptions {
 
 /// Runs the tests of a pipeline file: each with its records as one micro-batch, and again with one
 /// record in each micro-batch, committed; both must give the rows expected. The clock stands at the
-/// test's `now`, or a day after the newest event time of its records. `on_outcome` is called after
-/// each test.
+/// test's `now`, or a day after the newest event time of its records. Records of Avro and Protobuf
+/// are given as JSON. `on_outcome` is called after each test.
 /// Errors  Invalid: a lookup or a table's SQL is wrong, with its place. Others: from the disk.
 base::Result<std::vector<TestOutcome>> run_pipeline_tests(
-    const config::Pipeline& pipeline, const PipelineTestsOptions& options, os::Disk& disk,
+    const config::Pipeline& file, const PipelineTestsOptions& options, os::Disk& disk,
     base::Telemetry telemetry, const std::function<void(const TestOutcome&)>& on_outcome = {});
 
 /// `pass` or `FAIL` with the name, and below a failed test what was expected and found.

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 
-PROGRAMS = ["fuzz_decode", "fuzz_aws", "fuzz_kinesis"]
+PROGRAMS = ["fuzz_decode", "fuzz_packed", "fuzz_aws", "fuzz_kinesis"]
 
 
 def is_fine(name, seconds, seed):

@@ -1,4 +1,5 @@
 // Kafka's protocol in one small process, for tests: kfake [-sasl MECHANISM:USER:PASSWORD] [-tls CERTIFICATE,KEY] PORT DIRECTORY.
+// With kfake -registry [-authorization HEADER] PORT a schema registry instead.
 // Every produced batch is synced to the directory, and a restart finds it again.
 package main
 
@@ -6,6 +7,7 @@ import (
 	"crypto/tls"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
 )
 
 func check(err error) {
@@ -25,7 +28,16 @@ func check(err error) {
 func main() {
 	sasl := flag.String("sasl", "", "MECHANISM:USER:PASSWORD")
 	files := flag.String("tls", "", "CERTIFICATE,KEY")
+	isRegistry := flag.Bool("registry", false, "a schema registry")
+	authorization := flag.String("authorization", "", "of the registry: what the header must say")
 	flag.Parse()
+	if *isRegistry {
+		options := []srfake.Option{}
+		if *authorization != "" {
+			options = append(options, srfake.WithAuth(*authorization))
+		}
+		check(http.ListenAndServe("127.0.0.1:"+flag.Arg(0), srfake.NewRegistry(options...).Handler()))
+	}
 	port, err := strconv.Atoi(flag.Arg(0))
 	check(err)
 	options := []kfake.Opt{kfake.NumBrokers(1), kfake.Ports(port), kfake.DefaultNumPartitions(1),
