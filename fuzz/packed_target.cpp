@@ -10,17 +10,23 @@ namespace {
 using decode::WriterSchema;
 
 constexpr const char* kAvro = R"({"type": "record", "name": "R", "fields": [
- {"name": "s", "type": "string"}, {"name": "n", "type": ["null", "long", "int", "float", "double", "boolean"]},
+ {"name": "s", "type": "string"},
+ {"name": "n", "type": ["null", "long", "int", "float", "double", "boolean"]},
  {"name": "d", "type": {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}},
  {"name": "t", "type": {"type": "long", "logicalType": "timestamp-nanos"}},
  {"name": "day", "type": {"type": "int", "logicalType": "date"}},
- {"name": "a", "type": {"type": "array", "items": "string"}}, {"name": "m", "type": {"type": "map", "values": "R"}},
+ {"name": "a", "type": {"type": "array", "items": "string"}},
+ {"name": "m", "type": {"type": "map", "values": "R"}},
  {"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["A", "B"]}},
  {"name": "f", "type": {"type": "fixed", "name": "F", "size": 3}}]})";
 constexpr const char* kProtobuf = R"(syntax = "proto3";
-import "google/protobuf/timestamp.proto"; import "google/protobuf/any.proto"; import "google/protobuf/struct.proto";
-message M { string s = 1; int64 n = 2; double d = 3; repeated M all = 4; map<string, M> by = 5; bytes b = 6;
-  google.protobuf.Timestamp t = 7; google.protobuf.Any any = 8; oneof o { int32 x = 9; M y = 10; } google.protobuf.Value v = 11; })";
+import "google/protobuf/timestamp.proto"; import "google/protobuf/any.proto";
+import "google/protobuf/struct.proto";
+message M {
+  string s = 1; int64 n = 2; double d = 3; repeated M all = 4; map<string, M> by = 5; bytes b = 6;
+  google.protobuf.Timestamp t = 7; google.protobuf.Any any = 8; oneof o { int32 x = 9; M y = 10; }
+  google.protobuf.Value v = 11;
+})";
 
 // What an input is, by its first character.
 enum What : char { kAvroBody = 'a', kProtobufBody = 'p', kAvroSchema = 'A', kProtobufSchema = 'P' };

@@ -187,7 +187,7 @@ Result<void> Instance::Parts::open_sources() {
 Result<void> Instance::Parts::open_worker() {
   flow::WorkerParts parts{.pipeline = pipeline,
                           .sources = {},
-                          .registries = {},
+                          .registries = TRY(open_schema_registries(pipeline, world.clock)),
                           .lookups = lookups->by_name(),
                           .tools = lake_tools(*worker_engine),
                           .board = board,
@@ -195,10 +195,6 @@ Result<void> Instance::Parts::open_worker() {
                           .options = {.dedupe_bytes_max = options.memory.dedupe,
                                       .unknown_source = options.unknown_source}};
   for (const auto& [name, source] : sources) parts.sources[name] = source.get();
-  for (const auto& source : pipeline.sources) {
-    if (!source.registry) continue;
-    parts.registries[source.name] = TRY(open_schema_registry(*source.registry, world.clock));
-  }
   parts.options.loop.hot_bytes_max = options.memory.hot_rows;
   worker = TRY(flow::Worker::open(std::move(parts)));
   worker_state = std::make_unique<WorkerState>(*worker);

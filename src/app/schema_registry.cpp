@@ -140,4 +140,14 @@ Result<std::shared_ptr<decode::SchemaRegistry>> open_schema_registry(
       std::make_shared<Registry>(registry, std::move(web), clock));
 }
 
+Result<std::map<std::string, std::shared_ptr<decode::SchemaRegistry>>> open_schema_registries(
+    const config::Pipeline& pipeline, const base::Clock& clock) {
+  std::map<std::string, std::shared_ptr<decode::SchemaRegistry>> opened;
+  for (const auto& source : pipeline.sources) {
+    if (!source.registry) continue;
+    opened[source.name] = TRY(open_schema_registry(*source.registry, clock));
+  }
+  return opened;
+}
+
 }  // namespace millrace::app

@@ -8,8 +8,7 @@ namespace millrace::config {
 /// make wrong what builds on it is left empty: a schema, a path, an SQL text.
 Source read_source(YamlFile& file, const Entry& entry);
 /// What `format: avro` and `protobuf` need, or nothing if `source` has another.
-std::optional<SchemaRegistry> read_registry(YamlFile& file, Section& section,
-                                            const Source& source);
+std::optional<SchemaRegistry> read_registry(YamlFile& file, Section& section, const Source& source);
 KafkaSource read_kafka(YamlFile& file, Section& section, const Source& source);
 /// Its topic is `name` unless it names one.
 KafkaTarget read_kafka_target(YamlFile& file, const Entry& entry, const std::string& name);

@@ -27,7 +27,8 @@ std::string bytes_of(std::string_view hex) {
 // Written by fastavro 1.13.1.
 constexpr const char* kAvroSchema = R"({"type": "record", "name": "Order", "namespace": "shop",
  "fields": [{"name": "order_id", "type": "string"},
-  {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}},
+  {"name": "amount", "type":
+   {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}},
   {"name": "day", "type": {"type": "int", "logicalType": "date"}},
   {"name": "ts", "type": {"type": "long", "logicalType": "timestamp-millis"}},
   {"name": "local", "type": {"type": "long", "logicalType": "local-timestamp-micros"}},
@@ -36,9 +37,12 @@ constexpr const char* kAvroSchema = R"({"type": "record", "name": "Order", "name
   {"name": "tags", "type": {"type": "array", "items": "string"}},
   {"name": "counts", "type": {"type": "map", "values": "long"}},
   {"name": "place", "type": {"type": "record", "name": "Place", "fields":
-   [{"name": "x", "type": "double"}, {"name": "y", "type": "float"}, {"name": "inner", "type": ["null", "Place"]}]}},
-  {"name": "ok", "type": "boolean"}, {"name": "raw", "type": "bytes"}, {"name": "small", "type": "int"},
-  {"name": "fixed", "type": {"type": "fixed", "name": "Price", "size": 4, "logicalType": "decimal", "precision": 9, "scale": 3}},
+   [{"name": "x", "type": "double"}, {"name": "y", "type": "float"},
+    {"name": "inner", "type": ["null", "Place"]}]}},
+  {"name": "ok", "type": "boolean"}, {"name": "raw", "type": "bytes"},
+  {"name": "small", "type": "int"},
+  {"name": "fixed", "type": {"type": "fixed", "name": "Price", "size": 4,
+   "logicalType": "decimal", "precision": 9, "scale": 3}},
   {"name": "big", "type": "long"}]})";
 constexpr const char* kAvroOrder =
     "126f312022712220c3bc06fe17b3e4c402f699e9f2c46801000204026102620002026b0d00000000000000f83f"

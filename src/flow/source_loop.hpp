@@ -59,8 +59,8 @@ class SourceLoop {
     const config::Source* source = nullptr;
     source::Source* stream = nullptr;
     std::shared_ptr<decode::SchemaRegistry> registry;  ///< of Avro and Protobuf
-    std::vector<std::unique_ptr<TableFlow>> tables;   ///< parents first
-    std::vector<std::optional<std::size_t>> parents;  ///< of each table, if it reads another
+    std::vector<std::unique_ptr<TableFlow>> tables;    ///< parents first
+    std::vector<std::optional<std::size_t>> parents;   ///< of each table, if it reads another
     std::vector<std::unique_ptr<ReplaySource>> replays;
     const lake::Tools* tools = nullptr;
     CutBoard* board = nullptr;
@@ -146,7 +146,7 @@ class SourceLoop {
 
   Parts parts_;
   decode::Decoder decoder_;
-  std::string unreadable_;  // why the last micro-batch had to wait; empty: it had not
+  std::string unreadable_;          // why the last micro-batch had to wait; empty: it had not
   std::deque<Lane> lanes_;          // the source itself, then replays
   std::vector<TableState> states_;  // of each table
   std::uint64_t batch_bytes_;       // shrinks when memory is short

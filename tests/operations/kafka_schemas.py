@@ -94,7 +94,8 @@ def avro(number, schema, **fields):
 
 
 def protobuf(folder, number, text):
-    body = subprocess.run(["protoc", "--encode=shop.Order", "order.proto"], cwd=folder, input=text.encode(), capture_output=True, check=True)
+    words = ["protoc", "--encode=shop.Order", "order.proto"]
+    body = subprocess.run(words, cwd=folder, input=text.encode(), capture_output=True, check=True)
     return framed(number, b"\x02\x02" + body.stdout)  # the second message of the file
 
 
