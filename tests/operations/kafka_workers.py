@@ -2,6 +2,7 @@
 
 KAFKA_WORKERS_SECONDS=600 makes the test of chance that long; KAFKA_WORKERS_SEED repeats one.
 """
+import base64
 import os
 import pathlib
 import random
@@ -12,6 +13,8 @@ import time
 from harness import kafka
 from harness.kafka import Client
 from harness.millrace import Failure, Millrace
+from harness.s3_store import S3Store, versitygw
+from harness.webhook import Webhook
 from operations import expect, expect_equal, expect_texts
 from operations.kafka_source import broker, real_broker
 
@@ -37,6 +40,15 @@ tables:
     sql: SELECT n FROM kept
     commit: {every: 900ms}
 """
+ALERTS = """
+alerts:
+  seventh:
+    from: kept
+    when: n % 7 = 0
+    select: n
+    send: {webhook: {url: "${WEBHOOK}", secret: "${WEBHOOK_SECRET}"}}
+"""
+KEY = b"0123456789abcdef0123456789abcdef"
 PARTITIONS = 6
 SLEEP_SECONDS = 9  # longer than a session
 SECONDS_MAX = 90
@@ -87,14 +99,14 @@ class Load:
 class Fleet:
     """Workers with one pipeline file and lake, each with a data folder of its own."""
 
-    def __init__(self, folder, address):
+    def __init__(self, folder, address, lake="./lake", more="", environment=None):
         self.folder = pathlib.Path(folder) / "fleet"
         self.folder.mkdir()
-        (self.folder / "pipeline.yaml").write_text(PIPELINE % address)
-        self.workers = {}
+        (self.folder / "pipeline.yaml").write_text((PIPELINE % address).replace("./lake", lake) + more)
+        self.workers, self.environment = {}, environment
 
     def start(self, name):
-        self.workers.setdefault(name, Millrace(self.folder, data=name))
+        self.workers.setdefault(name, Millrace(self.folder, data=name, environment=self.environment))
         return self.workers[name].start()
 
     def running(self):
@@ -136,7 +148,7 @@ def await_all(worker, count):
         time.sleep(0.05)
 
 
-def judge(folder, count):
+def judge(lake, count):
     """delta-rs finds each number once in both tables, and each record once in a table or its rejects.
 
     Brokers that were killed may have taken a record twice: kfake forgets which a producer has sent. The second is a duplicate.
@@ -144,7 +156,7 @@ def judge(folder, count):
     from deltalake import DeltaTable
 
     def places(table, *columns):
-        rows = DeltaTable(str(folder / "fleet" / "lake" / table)).to_pyarrow_table(columns=["_shard", "_offset", *columns]).to_pydict()
+        rows = DeltaTable(str(lake / table)).to_pyarrow_table(columns=["_shard", "_offset", *columns]).to_pydict()
         return [rows[column] for column in columns], list(zip(rows["_shard"], rows["_offset"]))
     (reasons,), rejected = places("_rejects", "reason")
     expect_equal(set(reasons) - {"duplicate"}, set(), "the reasons of rejects")
@@ -162,7 +174,7 @@ def finish(folder, fleet, load):
     await_all(fleet.running()[0], count)
     for worker in fleet.running():
         worker.stop()
-    judge(folder, count)
+    judge(folder / "fleet" / "lake", count)
 
 
 def test_workers_come_go_are_killed_and_sleep(folder):
@@ -208,6 +220,74 @@ def test_workers_come_go_are_killed_and_sleep(folder):
         code, out, errors = three.command("status", "--data", "three")
         expect(code == 0 and f" of {PARTITIONS}" in out, f"the status: {code} {out} {errors}")
         finish(folder, fleet, load)
+
+
+def test_alerts_are_sent_by_who_reads_the_partition(folder):
+    """Each row alerts under one id, whoever sends it; what was sent again after a kill has the same."""
+    webhook = Webhook(KEY)
+    secrets = {"WEBHOOK": webhook.url, "WEBHOOK_SECRET": "whsec_" + base64.b64encode(KEY).decode()}
+    peer, _ = brokers(folder)
+    with peer, Fleet(folder, peer.address, more=ALERTS, environment=secrets) as fleet:
+        client = Client(peer.address)
+        client.create("events", PARTITIONS)
+        load = Load(client)
+        one, two = fleet.start("one"), fleet.start("two")
+        fleet.await_shares(one, two)
+        for worker in (one, two):  # both send
+            worker.wait_for("it sends alerts", lambda worker=worker: metric(worker, "millrace_alerts_total") > 20)
+        one.kill()
+        fleet.await_shares(two)
+        three = fleet.start("three")
+        fleet.await_shares(two, three)
+        count = load.end()
+        wanted = list(range(0, count, 7))
+        two.wait_for(f"all {len(wanted)} alerts came", lambda: numbers_of(webhook) == wanted)
+        await_all(two, count)
+        expect_equal(webhook.problems, [], "what the receiver found")
+        for worker in fleet.running():
+            worker.stop()
+        judge(folder / "fleet" / "lake", count)
+
+
+def numbers_of(webhook):
+    """The numbers that came, each under one id."""
+    found = {}
+    for identity, data in webhook.rows().items():
+        numbers = {one["n"] for one in data}
+        expect(len(numbers) == 1, f"{identity} came with several rows: {data}")
+        expect(found.setdefault(*numbers, identity) == identity, f"{numbers} came under two ids")
+    return sorted(found)
+
+
+def test_workers_share_a_lake_on_s3(folder):
+    store = S3Store(folder / "s3", versitygw())
+    try:
+        store.boto3().create_bucket(Bucket="lake")
+        peer, _ = brokers(folder)
+        with peer, Fleet(folder, peer.address, "s3://lake/tables", environment=store.environment()) as fleet:
+            client = Client(peer.address)
+            client.create("events", PARTITIONS)
+            load = Load(client)
+            one, two = fleet.start("one"), fleet.start("two")
+            fleet.await_shares(one, two)
+            two.wait_for("it has rows to commit", lambda: int(two.tables()["kept"]["hot_rows"]) > 100)
+            two.process.send_signal(signal.SIGSTOP)
+            time.sleep(SLEEP_SECONDS)
+            fleet.await_shares(one)
+            two.process.send_signal(signal.SIGCONT)
+            fleet.await_shares(one, two)
+            one.kill()
+            fleet.await_shares(two)
+            three = fleet.start("three")
+            fleet.await_shares(two, three)
+            count = load.end()
+            await_all(three, count)
+            for worker in fleet.running():
+                worker.stop()
+        store.fetch("lake", "tables", folder / "fetched")
+        judge(folder / "fetched", count)
+    finally:
+        store.close()
 
 
 def test_workers_by_chance(folder):
