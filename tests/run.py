@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The system tests: text cases, judges, operation, and kills under load. Called by tools/run_tests.py; tests/README.md explains.
 
-    run.py [--fast] [--only TEXT] [--clients] [--spark] [--update] [--jobs N] [--seed N] [--cycles N] [--list]
+    run.py [--fast] [--only TEXT] [--clients] [--spark [VERSION…]] [--update] [--jobs N] [--seed N] [--cycles N] [--list]
 
 Prints a line for each test that fails, with what is wrong, and closes with `N passed, N failed`.
 """
@@ -84,22 +84,24 @@ def run_clients(name):
 
 
 def spark_tests(options):
-    for path in sorted(spark.SOURCES.glob("*.py")):
-        is_test = "bench.main(" in path.read_text()
-        if is_test and (options.spark or path.stem == "smoke"):
-            yield Test(f"spark {path.stem}", lambda path=path: run_spark(path), is_slow=True)
+    for version in options.spark or spark.VERSIONS[:1]:
+        for path in sorted(spark.SOURCES.glob("*.py")):
+            is_test = "bench.main(" in path.read_text()
+            if is_test and (options.spark is not None or path.stem == "smoke"):
+                name = f"spark {version} {path.stem}"
+                yield Test(name, lambda path=path, version=version: run_spark(path, version), is_slow=True)
 
 
-def run_spark(path):
+def run_spark(path, version):
     if why := spark.why_left_out():
         print(f"          spark {path.stem}: {why}", flush=True)
         return None
     try:
-        python, environment = spark.environment()
+        python, environment = spark.environment(version)
     except (OSError, subprocess.SubprocessError) as error:
         print(f"          spark {path.stem}: Spark could not be fetched: {error}", flush=True)
         return None
-    environment |= {"BUILD": str(BUILD), "MILLRACE": BINARY, "SPARK_TEST_FOLDERS": str(FOLDERS / "spark")}
+    environment |= {"BUILD": str(BUILD), "MILLRACE": BINARY, "SPARK_TEST_FOLDERS": str(FOLDERS / f"spark-{version}" / path.stem)}
     done = subprocess.run([python, path], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=SPARK_SECONDS_MAX, check=False, text=True, errors="replace")
     return [] if done.returncode == 0 else [f"exit code {done.returncode}\n{done.stdout[-8000:]}"]
@@ -139,7 +141,9 @@ def main():
     parser.add_argument("--fast", action="store_true", help="each case as one batch only, no kills, no judges that run alone")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="tests whose name has one of these texts in it")
     parser.add_argument("--clients", action="store_true", help="also the real clients for Java and JavaScript, which mvn and npm bring")
-    parser.add_argument("--spark", action="store_true", help="also everything of spark/tests, on real Spark and Delta Lake: some minutes")
+    parser.add_argument("--spark", nargs="*", choices=spark.VERSIONS, metavar="VERSION",
+                        help=f"also everything of spark/tests, on real Spark and Delta Lake of {' and '.join(spark.VERSIONS)}, "
+                        f"or of {spark.VERSIONS[0]} if none is named: some minutes each")
     parser.add_argument("--update", action="store_true", help="writes what was answered into the cases: read the difference well")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="chooses where kills fall")

@@ -71,7 +71,6 @@ class Snapshot:
         metadata = inner.metadata()
         self.id = metadata.id()
         self.partition_columns = [str(metadata.partitionColumns().apply(i)) for i in range(metadata.partitionColumns().size())]
-        self._positions = None
 
     @property
     def schema(self):
@@ -80,13 +79,13 @@ class Snapshot:
         return StructType.fromJson(json.loads(self.inner.schema().json()))
 
     def positions(self):
-        if self._positions is None:
-            found = self.inner.transactions().iterator()
-            self._positions = {}
-            while found.hasNext():
-                pair = found.next()
-                self._positions[pair._1()] = pair._2()
-        return self._positions
+        """app id -> where it stands; there may be thousands, so they come as one text, and once for a version."""
+        known = self.table.positions
+        if known.get("at") != (self.id, self.version):
+            text = self.inner.transactions().mkString("\0")  # app id -> position
+            pairs = (pair.rsplit(" -> ", 1) for pair in text.split("\0") if pair)
+            known.update(at=(self.id, self.version), found={app_id: int(value) for app_id, value in pairs})
+        return known["found"]
 
     def position(self, app_id):
         return self.positions().get(app_id)
@@ -103,6 +102,7 @@ class Table:
         self.spark, self.root, self.path = spark, root, spark_path(root)
         self.jvm = spark._jvm
         self.delta = self.jvm.org.apache.spark.sql.delta
+        self.positions = {}  # of the last snapshot that was asked for them
 
     def none(self):
         return self.jvm.scala.Option.empty()
@@ -201,11 +201,12 @@ class Change:
         for one in files:
             self.actions.add(one)
 
-    def remove_partition(self, values):
-        """Takes out the files of a partition; a change of it by others makes the commit fail. No values: all files."""
-        if values:
+    def remove_partitions(self, partitions):
+        """Takes out the files of partitions; a change of one by others makes the commit fail. None: all files."""
+        if partitions is not None:
             filters = self.jvm.java.util.HashSet()
-            filters.add(self.jvm.PythonUtils.toScalaMap(values))
+            for values in partitions:
+                filters.add(self.jvm.PythonUtils.toScalaMap(values))
             found = self.inner.filterFiles(self.jvm.scala.collection.JavaConverters.asScalaSetConverter(filters).asScala().toSet())
         else:
             found = self.inner.filterFiles()
@@ -234,12 +235,19 @@ class Change:
             except Py4JJavaError:
                 pass
 
+    def _write_operation(self, mode, predicate):
+        """Delta's description of a write: mode, partition columns, predicate, and more that it leaves out, how much its version says."""
+        jvm, name = self.jvm, "DeltaOperations$Write"
+        made = jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass("org.apache.spark.sql.delta." + name)
+        count = made.getConstructors()[0].getParameterCount()
+        what = jvm.scala.Some(predicate) if predicate else self.table.none()
+        rest = [self.table.none()] * (count - 3)
+        return getattr(self.delta, name)(getattr(jvm.org.apache.spark.sql.SaveMode, mode), self.table.none(), what, *rest)
+
     def commit(self, mode, predicate=None, said=None):
         """Errors: Conflict, nothing was committed."""
         jvm = self.jvm
-        some = jvm.scala.Some(predicate) if predicate else self.table.none()
-        write = getattr(self.delta, "DeltaOperations$Write")
-        operation = write(getattr(jvm.org.apache.spark.sql.SaveMode, mode), self.table.none(), some, self.table.none())
+        operation = self._write_operation(mode, predicate)
         tags = jvm.PythonUtils.toScalaMap({"millrace": json.dumps(said)} if said else {})
         try:
             return self.inner.commit(jvm.PythonUtils.toSeq(self.actions), operation, tags)

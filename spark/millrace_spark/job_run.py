@@ -204,12 +204,13 @@ class Work:
             rows = Counter()
             for one in kept:
                 rows[self.value_of(one)] += one.numPhysicalRecords().get() if one.numPhysicalRecords().isDefined() else 0
+            each = self.plan.job.each
+            change.remove_partitions([{each: run.partition.value} for run in good] if each else None)
             for run in good:
-                change.remove_partition({self.plan.job.each: run.partition.value} if self.plan.job.each else {})
                 self.marks.move(change, run.partition, pinned)
                 run.rows = rows[run.partition.value]
-                if not self.runs.is_held(run):
-                    raise Refused("the claim of the run expired and was taken by another process")
+            if not self.runs.are_held(good):
+                raise Refused("the claim of the run expired and was taken by another process")
             change.add(kept)
             change.commit("Overwrite", self.predicate(good), {"runs": {run.run_id: run.rows for run in good}})
         except BaseException:
@@ -225,7 +226,7 @@ class Work:
         return value.get() if value.isDefined() else ""
 
     def is_of(self, file, runs):
-        return any(self.value_of(file) == run.partition.value for run in runs)
+        return self.value_of(file) in {run.partition.value for run in runs}
 
     def predicate(self, runs):
         from .sql_text import string

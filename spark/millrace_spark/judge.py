@@ -47,6 +47,7 @@ class Judge:
             for check in job.checks
         ]
         self.places = [left.place for left, _ in job.reconcile]
+        self.shown = [(" ".join(left.split()), " ".join(right.split())) for left, right in plan.reconcile]
         self.history = history  # of each partition: check -> values of the runs before
         self.until = [(one.end.timestamp() if one.each and one.end < now else now.timestamp()) for one in partitions]
 
@@ -83,7 +84,7 @@ class Judge:
                 "failed",
                 None,
                 detail,
-                f"{place}: reconcile: {detail}\n  {' '.join(left.split())}  gives {one}\n" f"  {' '.join(right.split())}  gives {other}",
+                f"{place}: reconcile: {detail}\n  {self.shown[at][0]}  gives {one}\n  {self.shown[at][1]}  gives {other}",
             )
             return
 

@@ -86,9 +86,10 @@ def at(each, time, zone):
 
 def parse_day(text):
     try:
-        return datetime.date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+        day = datetime.date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
     except ValueError:
         return None
+    return day if day and 1 < day.year < 9999 else None  # both ends are moments in every zone
 
 
 def parse(each, text, zone):

@@ -124,7 +124,7 @@ def read_check(name, value):
     kinds = [kind for kind in CHECKS if kind in entries]
     if len(kinds) != 1:
         raise value.refuse(f"expect {name}: one of {', '.join(CHECKS)} is expected")
-    check = Check(name, kinds[0], value.place, "otherwise" in entries and entries["otherwise"].text() == "warn")
+    check = Check(name, kinds[0], value.key_place, "otherwise" in entries and entries["otherwise"].text() == "warn")
     inner = entries[check.kind]
     if check.kind == "no_rows":
         check.sql = inner.sql()

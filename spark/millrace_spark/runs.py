@@ -178,7 +178,7 @@ class Runs:
                 continue
 
     def renew(self):
-        """Claims that are still ours last longer; a run that lost its claim is told by `is_held`."""
+        """Claims that are still ours last longer; a run that lost its claim is told by `are_held`."""
         with self.lock:
             change = self.table.begin()
             own = [run for run in self.held if change.position(self.app_id(run)) == run.value]
@@ -196,8 +196,10 @@ class Runs:
             for run, value in values.items():
                 run.value = value
 
-    def is_held(self, run):
-        return self.table.snapshot().position(self.app_id(run)) == run.value
+    def are_held(self, runs):
+        with self.lock:  # they are not renewed meanwhile
+            snapshot = self.table.snapshot()
+            return all(snapshot.position(self.app_id(run)) == run.value for run in runs)
 
     def note_checks(self, runs):
         rows = [

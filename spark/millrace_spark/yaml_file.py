@@ -101,6 +101,7 @@ class Value:
             if name in found:
                 raise Value(key, self.file, self.lines).refuse(f"the key '{name}' stands here twice")
             found[name] = Value(node, self.file, self.lines)
+            found[name].key_place = Value(key, self.file, self.lines).place
         return found
 
     def keys_among(self, known, what):

@@ -10,6 +10,7 @@ from harness.kafka import CACHE, COPY
 
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "spark" / "tests"
 FETCH_SECONDS_MAX = 900
+VERSIONS = ("3.5", "4.1")
 
 
 def run(folder, *words):
@@ -32,7 +33,7 @@ def check(folder, sums):
         raise OSError(f"these jars are not as pinned in {sums.name}: {sorted(set(wanted.items()) ^ set(found.items()))}")
 
 
-def installed(version="3.5"):
+def installed(version=VERSIONS[0]):
     """(the venv's Python, the folder of jars). Errors: OSError, CalledProcessError."""
     names = [f"requirements-{version}.txt", "requirements-build.txt", f"pom-{version}.xml", f"jars-{version}.sha256"]
     content = b"".join((SOURCES / name).read_bytes() for name in names)
@@ -51,7 +52,7 @@ def installed(version="3.5"):
     return folder / "venv" / "bin" / "python", folder / "jars"
 
 
-def environment(version="3.5"):
+def environment(version=VERSIONS[0]):
     """For a script that runs on it."""
     python, jars = installed(version)
     return python, {**os.environ, "PYSPARK_PYTHON": str(python), "SPARK_TEST_JARS": str(jars), "SPARK_LOCAL_IP": "127.0.0.1",
