@@ -90,7 +90,7 @@ def words_of(path):
 
 def test_spark_without_delta_is_told():
     path = handover.lake("bad_spark")
-    expect_refusal(fresh(MAIN, *words_of(path), conf={}), "this Spark has no Delta Lake: give it the jars")
+    expect_refusal(fresh(MAIN, *words_of(path), conf={}), "there is no Delta Lake for this Spark ")
     expect_refusal(fresh(MAIN, *words_of(path), conf={}, jars=bench.jars()), "Delta Lake is there, but not switched on")
 
 
