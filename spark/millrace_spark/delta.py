@@ -39,7 +39,8 @@ def prepare(spark):
         )
     except Py4JJavaError:
         raise Refused(
-            f"there is no Delta Lake for this Spark {spark.version}: give it the jars, `spark-submit --packages io.delta:delta-spark_2.12:3.3.2` (Spark 3.5) "
+            f"there is no Delta Lake for this Spark {spark.version}: give it the jars, "
+            "`spark-submit --packages io.delta:delta-spark_2.12:3.3.2` (Spark 3.5) "
             "or io.delta:delta-spark_4.1_2.13:4.2.0 (Spark 4.1); in Glue `--datalake-formats delta`"
         ) from None
     for key, value in (
