@@ -17,11 +17,19 @@ def parser():
         ("validate", "say what of the file cannot run on Spark"),
         ("run", "run one partition of a job, fresh or not"),
         ("backfill", "run the stale partitions of a range"),
+        ("stream", "make tables of topics of Kafka, until it is stopped"),
     ):
         one = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         one.add_argument("file", help="the pipeline file")
-        if name != "validate":
+        if name == "validate":
+            one.add_argument("--stream", action="store_true", help="and what of its tables cannot be made by `stream`")
+        if name in ("run", "backfill"):
             one.add_argument("job")
+        if name == "stream":
+            one.add_argument("table", nargs="*", help="by default all that are made of a topic")
+            one.add_argument("--once", action="store_true", help="what is in the topics now, then end")
+            patience = "how long brokers that went away are waited for"
+            one.add_argument("--patience", type=float, default=600, metavar="SECONDS", help=patience)
         if name == "run":
             one.add_argument("partition", nargs="?", help="2026-11-20, 2026-11-20T02")
         if name == "backfill":
@@ -56,13 +64,17 @@ def act(options):
 
     made = pipeline.read(options.file)
     if options.command == "validate":
-        from . import validate
+        from . import stream_plan, validate
 
         problems = validate.problems(made)
+        if options.stream and not problems:
+            stream_plan.streams(made)
         if problems:
             raise Problems(problems)
         print(f"{options.file}: fine for Spark: {len(made.jobs)} jobs, {len(made.tables)} tables")
         return 0
+    if options.command == "stream":
+        return stream(made, options)
     from .job_run import Jobs
 
     jobs = Jobs(prepared(session()), made, options.data)
@@ -73,6 +85,22 @@ def act(options):
         if not runs:
             print(f"{options.job}: every partition from {options.first} to {options.last} is fresh")
     return 0 if all(run.status == "succeeded" for run in runs) else 1
+
+
+def stream(made, options):
+    from .kafka_topic import Unreachable
+    from .stream_run import Streams
+    from .stream_table_log import Fenced
+
+    streams = Streams(prepared(session()), made, options.data, options.table, tell=lambda text: print(text, flush=True))
+    try:
+        streams.run(options.once, options.patience)
+    except KeyboardInterrupt:
+        return 0
+    except (Unreachable, Fenced, RuntimeError) as error:
+        print(f"millrace-spark: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def main(arguments=None):

@@ -18,9 +18,9 @@ CONFLICTS_MAX = 10
 
 
 class Lake:
-    """The tables of a pipeline, in a folder."""
+    """The tables of a pipeline, in a folder. `begins`: there may be none yet."""
 
-    def __init__(self, spark, pipeline, data=None):
+    def __init__(self, spark, pipeline, data=None, begins=False):
         self.spark, self.pipeline = spark, pipeline
         if pipeline.lake:
             self.folder = pipeline.lake if "://" in pipeline.lake else str(pipeline.file.parent / pipeline.lake)
@@ -28,7 +28,7 @@ class Lake:
             self.folder = (str(data) if "://" in str(data) else os.path.abspath(data)).rstrip("/") + "/tables"
         else:
             raise Refused("where are the tables? give --data DIR, the data folder of millrace, or write `lake: s3://…` into the file")
-        if not has_folder(spark, self.folder):
+        if not begins and not has_folder(spark, self.folder):
             what = "the file's `lake:`" if pipeline.lake else f"--data {data}"
             raise Refused(f"there are no tables at {self.folder}: {what} is not where millrace keeps them, or it never ran there")
 

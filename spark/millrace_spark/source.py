@@ -1,5 +1,7 @@
 """A source of the pipeline file: what its records are like, and where they come from."""
 
+import pathlib
+
 from . import column_type, pipeline
 from .errors import Refused
 
@@ -21,6 +23,8 @@ KEYS = (
     "isolation",
     "tombstones",
     "group",
+    "workers",
+    "registry",
     "security",
     "options",
     "format",
@@ -31,6 +35,7 @@ KEYS = (
     "header",
     "null_text",
 )
+FORMATS = ("json", "csv", "avro", "protobuf")
 POSITIONS = [("_shard", "INTEGER"), ("_offset", "BIGINT"), ("_received_at", "TIMESTAMP WITH TIME ZONE")]
 
 
@@ -55,8 +60,8 @@ class Source:
             parts = entries["event_time"].entries()
             self.event_time = parts["column"].text()
             self.lateness = pipeline.seconds(parts["lateness"]) if "lateness" in parts else 0.0
-        if self.format not in ("json", "csv"):
-            raise entries["format"].refuse(f"'{self.format}' is not json or csv")
+        if self.format not in FORMATS:
+            raise entries["format"].refuse(f"'{self.format}' is not {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
 
     def columns(self):
         """(name, type as DuckDB has it) of a decoded record."""
@@ -72,6 +77,8 @@ class Source:
             raise Refused(
                 f"`from: {self.kind}` is read by millrace itself; on Spark streams come from Kafka, or files are read once", self.place
             )
+        if self.format not in ("json", "csv"):
+            raise entries["format"].refuse(f"`format: {self.format}` is read by millrace itself; on Spark streams are JSON or CSV")
         options = {
             "kafka.bootstrap.servers": ",".join(entries["brokers"].texts()),
             "subscribe": entries["topic"].text() if "topic" in entries else self.name,
@@ -93,7 +100,9 @@ class Source:
                 f"org.apache.kafka.common.security.{module} required " f'username="{quoted["user"]}" password="{quoted["password"]}";'
             )
         if "ca" in parts:
-            options.update({"kafka.ssl.truststore.type": "PEM", "kafka.ssl.truststore.location": parts["ca"]})
+            # Relative to the file; each executor reads it there too.
+            path = str(pathlib.Path(value.file).resolve().parent / parts["ca"])
+            options.update({"kafka.ssl.truststore.type": "PEM", "kafka.ssl.truststore.location": path})
         if "certificate" in parts:
             raise value.refuse("a client's certificate is not handed on to Spark; give it as Spark's own options instead")
         return options

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from harness.millrace import Failure
-from harness.s3_store import free_port
+from harness.ports import free_port
 
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "kafka"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace"

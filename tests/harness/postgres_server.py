@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness.s3_store import free_port
+from harness.ports import free_port
 
 USER = "millrace"
 DATABASE = "test"

@@ -11,16 +11,12 @@ import time
 import boto3
 from botocore.config import Config
 
+from harness.ports import free_port
+
 REGION = "us-east-1"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"  # pinned, and checked by Go's checksum database
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace" / "versitygw-1.8.0"
 START_SECONDS_MAX = 60
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def versitygw():

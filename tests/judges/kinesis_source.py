@@ -18,7 +18,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from harness.millrace import Failure, Millrace
-from harness.s3_store import REGION, S3Store, free_port
+from harness.ports import free_port
+from harness.s3_store import REGION, S3Store
 
 KINESIS_LOCAL = "kinesis-local@0.6.2"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace" / "kinesis-local-0.6.2"

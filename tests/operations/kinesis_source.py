@@ -4,7 +4,7 @@ import random
 import time
 
 from harness.millrace import Failure, Millrace
-from harness.s3_store import free_port
+from harness.ports import free_port
 from operations import expect, expect_equal, expect_texts
 from operations.bench_pipeline import written
 from operations.kinesis import KEYS, client, row
