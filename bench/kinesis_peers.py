@@ -5,7 +5,8 @@ import shutil
 import subprocess
 
 from process import Failure, wait_port
-from harness.s3_store import START_SECONDS_MAX, free_port  # found because of the line before
+from harness.ports import free_port  # found because of the line before
+from harness.s3_store import START_SECONDS_MAX
 
 PACKAGES = {"kinesis-local": "0.6.2", "kinesalite": "3.3.3"}
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace" / "kinesis-peers-1"

@@ -10,6 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
 from harness.millrace import BINARY, Failure, Millrace  # noqa: E402
 
+SOURCES = pathlib.Path(__file__).resolve().parent
 PROGRAMS = pathlib.Path(BINARY).resolve().parent / "bench"
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -2,10 +2,10 @@
 """Measures what docs/performance.md tells, and prints it as a Markdown table. Called by ./mill bench.
 
     run.py [MEASUREMENT..] [--rounds N] [--orders N] [--report-orders N] [--backfill-orders N] [--backfill-customers N]
-           [--seconds N] [--pause SECONDS] [--threads N] [--keep]
+           [--kafka-orders N] [--seconds N] [--pause SECONDS] [--threads N] [--keep]
 
 Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report, reports, backfill,
-copy.
+copy, kafka.
 Each checks its answers before it tells a number.
 """
 import argparse
@@ -23,6 +23,7 @@ import alerts as alert_times
 import aws
 import backfill as backfills
 import copies
+import kafka_lake
 import process
 import reports as report_times
 from pipelines import FOLDER, bulk_ours, check_bulk, check_totals, fresh, make_lookups, orders, write_pipeline
@@ -215,21 +216,22 @@ def report(options, table):
 
 MEASUREMENTS = {"bulk": bulk, "ingest": ingest, "latency": latency, "alerts": alerts, "restart": restart, "idle": idle,
                 "kinesis": aws.kinesis, "s3": aws.s3, "report": report, "reports": report_times.reports,
-                "backfill": backfills.backfill, "copy": copies.copies}
+                "backfill": backfills.backfill, "copy": copies.copies, "kafka": kafka_lake.kafka_lake}
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that what runs is ended too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measurements", nargs="*", metavar="MEASUREMENT")
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of bulk, backfill and copy, of which the median counts")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of bulk, backfill, copy, kafka (3 at most): medians")
     parser.add_argument("--orders", type=int, default=2_000_000, help="of bulk")
     parser.add_argument("--report-orders", type=int, default=50_000_000)
     parser.add_argument("--backfill-orders", type=int, default=50_000_000)
     parser.add_argument("--backfill-customers", type=int, default=100_000)
     parser.add_argument("--copy-orders", type=int, default=3_000_000)
+    parser.add_argument("--kafka-orders", type=int, default=3_000_000)
     parser.add_argument("--tail-bytes", type=int, default=1_000_000_000, help="of restart: the log that is not committed")
-    parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency, alerts, idle and reports")
+    parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency, alerts, idle, reports and kafka")
     parser.add_argument("--pause", type=float, default=0.02, help="of reports: what a client waits between two questions")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of DuckDB in bulk and backfill")
     parser.add_argument("--keep", action="store_true", help="leaves its files in build/bench_data")
