@@ -1,6 +1,7 @@
 """The tables `_runs` and `_checks`: who computes a partition, how it went, and what its judges found. docs/jobs.md, "A run"."""
 
 import datetime
+import itertools
 import threading
 import uuid
 
@@ -90,7 +91,7 @@ class Runs:
                 got.append(run)
             if not got:
                 return got, taken
-            change.add(change.write(self.frame([self.abandoned(*one) for one in ended]))) if ended else None
+            change.add(change.write(self.frame(self.abandoned(ended)))) if ended else None
             try:
                 change.commit("Append", said={"claims": [self.told(run) for run in got]})
             except Conflict:
@@ -119,41 +120,35 @@ class Runs:
             "engine": "spark",
         }
 
-    def abandoned(self, app_id, value):
-        """The row of a run whose process ended without writing one; what it committed stands in the history of its table."""
-        for at, (_, actions) in enumerate(self.table.history()):
-            if at == HISTORY_MAX:
-                break
+    def abandoned(self, ended):
+        """Rows of runs whose processes ended without writing one; what they committed stands in the history of their tables."""
+        told, committed = {}, {}
+        for _, actions in itertools.islice(self.table.history(), HISTORY_MAX if ended else 0):
             for claim in said_in(actions or []).get("claims", []):
-                if claim["app_id"] == app_id and claim["value"] == value:
-                    started = datetime.datetime.fromisoformat(claim["started_at"].replace("Z", "+00:00"))
-                    rows = self.committed_rows(claim["job"], claim["run_id"])
-                    return (
-                        claim["run_id"],
-                        claim["job"],
-                        claim["partition"],
-                        "failed" if rows is None else "succeeded",
-                        1,
-                        rows,
-                        started,
-                        now(),
-                        int((now() - started).total_seconds() * 1000),
-                        "the process ended during the run" if rows is None else None,
-                        claim["trigger"],
-                    )
-        _, _, job, label, _ = app_id.split("/", 4)
-        return (f"{value}", job, label, "failed", 1, None, now(), now(), 0, "the process ended during the run", "manual")
-
-    def committed_rows(self, job, run_id):
-        """How many rows a run committed, as far as the history of its table tells; None: it did not."""
-        table = Table(self.spark, f"{self.folder}/{job}")
-        for at, (_, actions) in enumerate(table.history() if table.exists() else ()):
-            if at == COMMITS_MAX:
+                told[claim["app_id"], claim["value"]] = claim
+            if all(one in told for one in ended):
                 break
-            rows = said_in(actions or []).get("runs", {}).get(run_id)
-            if rows is not None:
-                return rows
-        return None
+        return [self.abandoned_row(app_id, value, told.get((app_id, value)), committed) for app_id, value in ended]
+
+    def abandoned_row(self, app_id, value, claim, committed):
+        why = "the process ended during the run"
+        if claim is None:
+            _, _, job, label, _ = app_id.split("/", 4)
+            return (f"{value}", job, label, "failed", 1, None, now(), now(), 0, why, "manual")
+        job, run_id = claim["job"], claim["run_id"]
+        if job not in committed:
+            committed[job] = self.committed_runs(job)
+        rows, started = committed[job].get(run_id), datetime.datetime.fromisoformat(claim["started_at"].replace("Z", "+00:00"))
+        status, error = ("failed", why) if rows is None else ("succeeded", None)
+        took = int((now() - started).total_seconds() * 1000)
+        return (run_id, job, claim["partition"], status, 1, rows, started, now(), took, error, claim["trigger"])
+
+    def committed_runs(self, job):
+        """run id -> rows that it committed, as far as the history of its table tells."""
+        table, found = Table(self.spark, f"{self.folder}/{job}"), {}
+        for _, actions in itertools.islice(table.history() if table.exists() else (), COMMITS_MAX):
+            found.update(said_in(actions or []).get("runs", {}))
+        return found
 
     def frame(self, rows):
         return self.spark.createDataFrame(rows, RUNS).coalesce(1)
