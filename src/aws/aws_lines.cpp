@@ -95,6 +95,7 @@ Result<json> call(aws::Client& client, const json& asked) {
       {"kinesis", aws::kKinesis},
       {"dynamodb", aws::kDynamoDb},
       {"cloudwatch", aws::kCloudWatch},
+      {"glue", aws::kGlue},
       {"redshift_data", aws::kRedshiftData},
       {"sqs", aws::kSqs},
       {"sns", aws::kSns},

@@ -17,6 +17,7 @@ CALLS = [
     ("kinesis", "CreateStream", {"body": {"StreamName": "orders", "ShardCount": 1}}, ""),
     ("kinesis", "ListStreams", {"body": {}}, '"orders"'),
     ("dynamodb", "ListTables", {"body": {}}, '"TableNames"'),
+    ("glue", "ListJobs", {"body": {}}, '"JobNames"'),
     ("sqs", "CreateQueue", {"body": {"QueueName": "alerts"}}, "/alerts"),
     ("cloudwatch", "PutMetricData", {"parameters": {"Namespace": "Millrace", "MetricData.member.1.MetricName": "lag",
                                                     "MetricData.member.1.Value": "1"}}, "PutMetricDataResponse"),
