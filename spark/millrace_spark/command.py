@@ -1,6 +1,8 @@
 """The command line: `millrace-spark validate|run|backfill FILE …`, and the same as arguments of a Glue job."""
 
 import argparse
+import json
+import os
 import sys
 
 from . import __version__
@@ -18,12 +20,13 @@ def parser():
         ("run", "run one partition of a job, fresh or not"),
         ("backfill", "run the stale partitions of a range"),
         ("stream", "make tables of topics of Kafka, until it is stopped"),
+        ("order", "what millrace starts for `engine: spark`: partitions that it has claimed"),
     ):
         one = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         one.add_argument("file", help="the pipeline file")
         if name == "validate":
             one.add_argument("--stream", action="store_true", help="and what of its tables cannot be made by `stream`")
-        if name in ("run", "backfill"):
+        if name in ("run", "backfill", "order"):
             one.add_argument("job")
         if name == "stream":
             one.add_argument("table", nargs="*", help="by default all that are made of a topic")
@@ -35,6 +38,12 @@ def parser():
         if name == "backfill":
             one.add_argument("first")
             one.add_argument("last")
+        if name == "validate":
+            one.add_argument("--json", action="store_true", help="what is wrong as a list of {message, place}")
+        if name == "order":
+            one.add_argument("--run", required=True)
+            one.add_argument("--partitions", required=True, help="2026-11-01..2026-11-20,2026-11-22")
+            one.add_argument("--fingerprint", required=True, type=int)
         one.add_argument("--data", help="the data folder of millrace, unless the file says `lake:`")
     return top
 
@@ -46,7 +55,11 @@ def session():
         raise Refused(
             "there is no Spark here: call it with spark-submit, or `pip install pyspark` of the cluster's version"
         ) from None
-    return SparkSession.getActiveSession() or SparkSession.builder.appName("millrace").getOrCreate()
+    builder = SparkSession.builder.appName("millrace")
+    # Settings that must not stand on a command line.
+    for key, value in json.loads(os.environ.pop("MILLRACE_SPARK_CONF", "{}")).items():
+        builder = builder.config(key, value)
+    return SparkSession.getActiveSession() or builder.getOrCreate()
 
 
 def prepared(spark):
@@ -62,6 +75,8 @@ def act(options):
     """Gives the exit code."""
     from . import pipeline
 
+    if options.command == "validate" and options.json:
+        return validate_as_json(options.file)
     made = pipeline.read(options.file)
     if options.command == "validate":
         from . import stream_plan, validate
@@ -75,6 +90,11 @@ def act(options):
         return 0
     if options.command == "stream":
         return stream(made, options)
+    if options.command == "order":
+        from . import order
+
+        runs = order.run(prepared(session()), made, options)
+        return 0 if all(run.status == "succeeded" for run in runs) else 1
     from .job_run import Jobs
 
     jobs = Jobs(prepared(session()), made, options.data)
@@ -101,6 +121,19 @@ def stream(made, options):
         print(f"millrace-spark: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def validate_as_json(file):
+    from . import pipeline, validate
+
+    try:
+        problems = validate.problems(pipeline.read(file))
+    except Problems as found:
+        problems = found.errors
+    except Refused as error:
+        problems = [error]
+    print(json.dumps([{"message": one.message, "place": str(one.place or "")} for one in problems]))
+    return 2 if problems else 0
 
 
 def main(arguments=None):

@@ -90,14 +90,14 @@ class Jobs:
 class Work:
     """Runs of one job."""
 
-    def __init__(self, jobs, plan, trigger):
+    def __init__(self, jobs, plan, trigger, runs=None):
         self.spark, self.plan, self.trigger, self.tell = jobs.spark, plan, trigger, jobs.tell
         self.lake, self.pipeline = jobs.lake, jobs.pipeline
         self.marks = Marks(self.pipeline.name, plan)
         each = [plan.job.each] if plan.job.each else []
         self.output = self.lake.table(plan.job.name).create(spark_schema(plan.columns), each)
         self.check_columns()
-        self.runs = Runs(self.spark, self.lake.folder, self.pipeline.name)
+        self.runs = runs or Runs(self.spark, self.lake.folder, self.pipeline.name)
 
     def check_columns(self):
         there = [(field.name, spark_to_duck(field.dataType)) for field in self.output.snapshot().schema.fields]

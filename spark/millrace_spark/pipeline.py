@@ -22,8 +22,9 @@ TOP = (
     "maintenance",
     "tests",
     "warehouses",
+    "engines",
 )
-JOB = ("at", "each", "sql", "reads", "reconcile", "retry", "load", "expect", "keep", "distribute_by")
+JOB = ("at", "each", "sql", "reads", "reconcile", "retry", "load", "expect", "keep", "distribute_by", "engine")
 TABLE = ("from", "lookups", "unique", "expect", "sql", "partition_by", "commit", "keep")
 CHECKS = ("no_rows", "rows", "unique", "references", "fresh", "drift")
 DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")

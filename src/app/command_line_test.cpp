@@ -34,6 +34,7 @@ TEST(CommandLine, KnowsEachCommand) {
            {"run", "a.yaml", "--data", "d", "--listen", "127.0.0.1:0", "--log-format", "json"},
            {"run", "a.yaml", "--tls-certificate", "c.pem", "--tls-key", "k.pem"},
            {"validate", "a.yaml", "--output", "json"},
+           {"validate", "--engine", "spark", "a.yaml"},
            {"validate", "--schema"},
            {"test", "a.yaml"},
            {"doctor"},

@@ -40,6 +40,7 @@ Exit run_pipeline(const RunOptions& options, Screen& screen);
 struct ValidateOptions {
   os::Path file;
   Output output = Output::Table;
+  bool is_for_spark = false;     ///< say also what Spark cannot run
   bool wants_schema = false;     ///< print the JSON Schema of pipeline files
   bool wants_reference = false;  ///< print the reference page of pipeline files
 };

@@ -92,6 +92,9 @@ void add_validate(CLI::App& app, Command& chosen) {
   auto* command = app.add_subcommand("validate", "Say everything that is wrong with a file");
   auto options = std::make_shared<ValidateOptions>();
   command->add_option("FILE", options->file, "The pipeline file")->type_name("");
+  add_words<bool>(*command, "--engine", options->is_for_spark,
+                  {{"millrace", false}, {"spark", true}, {"glue", true}},
+                  "Say also what this engine cannot run; asks the package millrace_spark");
   command->add_flag("--schema", options->wants_schema,
                     "Print the JSON Schema of pipeline files, for editors");
   command->add_flag("--reference", options->wants_reference,

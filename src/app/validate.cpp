@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
+#include "app/engine_check.hpp"
 #include "app/pipeline_file.hpp"
 #include "config/schema.hpp"
 
@@ -20,6 +21,12 @@ std::string count_of(std::size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+base::Result<PipelineFile> checked_for_spark(PipelineFile file) {
+  auto errors = TRY(check_for_spark(*file.pipeline()));
+  if (!errors.empty()) file.outcome = std::move(errors);
+  return file;
+}
+
 void print_json(const os::Path& path, const std::vector<Error>& errors, Screen& screen) {
   Json list = Json::array();
   for (const auto& error : errors) list.push_back(json_of(error));
@@ -34,7 +41,8 @@ Exit validate_file(const ValidateOptions& options, Screen& screen) {
     screen.line(options.wants_schema ? config::json_schema() : config::reference_page());
     return Exit::Fine;
   }
-  const auto file = read_pipeline_file(options.file, Check::All);
+  auto file = read_pipeline_file(options.file, Check::All);
+  if (options.is_for_spark && file && file->pipeline()) file = checked_for_spark(std::move(*file));
   const auto* pipeline = file ? file->pipeline() : nullptr;
   if (options.output == Output::Json) {
     const auto errors = !file      ? std::vector<Error>{file.error()}

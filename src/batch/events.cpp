@@ -1,5 +1,7 @@
 #include "batch/events.hpp"
 
+#include "base/text.hpp"
+
 namespace millrace::batch::events {
 namespace {
 
@@ -70,6 +72,21 @@ void run_recomputed(base::Telemetry telemetry, const std::string& job, const std
                     const std::string& why) {
   telemetry.log.write(Level::Info, "job.run_recomputed",
                       {{"job", job}, {"partition", partition}, {"why", why}});
+}
+
+void engine_started(base::Telemetry telemetry, const EngineOrder& order, std::string_view engine,
+                    const std::string& id) {
+  telemetry.log.write(Level::Info, "job.engine_started",
+                      {{"job", order.job},
+                       {"partitions", base::printable(order.partitions)},
+                       {"engine", std::string(engine)},
+                       {"order", order.id()},
+                       {"id", id}});
+}
+
+void engine_unknown(base::Telemetry telemetry, std::string_view engine, const std::string& error) {
+  telemetry.log.write(Level::Warn, "job.engine_unknown",
+                      {{"engine", std::string(engine)}, {"error", error}});
 }
 
 void claim_lost(base::Telemetry telemetry, const std::string& job, const std::string& partition) {

@@ -4,6 +4,7 @@
 
 #include "base/telemetry.hpp"
 #include "batch/checks_table.hpp"
+#include "batch/engine.hpp"
 #include "batch/maintained.hpp"
 #include "batch/run_row.hpp"
 
@@ -18,6 +19,11 @@ void run_retried(base::Telemetry telemetry, const std::string& job, const std::s
                  int attempt, const std::string& error);
 void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                     const std::string& why);
+/// An engine has begun to compute partitions; `id` is its own name for the run, or empty.
+void engine_started(base::Telemetry telemetry, const EngineOrder& order, std::string_view engine,
+                    const std::string& id);
+/// How a run stands could not be asked; it will be tried again.
+void engine_unknown(base::Telemetry telemetry, std::string_view engine, const std::string& error);
 void claim_lost(base::Telemetry telemetry, const std::string& job, const std::string& partition);
 void checked(base::Telemetry telemetry, const std::string& job, const CheckResult& result);
 /// What checks found could not be written into `_checks`.

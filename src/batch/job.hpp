@@ -23,6 +23,7 @@ struct Jobs::Job {
   JobPlan plan;
   std::unique_ptr<lake::Table> table;
   std::unique_ptr<Freshness> freshness;
+  std::unique_ptr<Engine> engine;  ///< what computes its runs; null: we do
   std::optional<std::pair<base::Time, base::Time>> next_firing;  ///< the first after a time; a memo
   std::mutex run_mutex;       // one call that runs partitions of it at a time
   std::mutex schedule_mutex;  // one look at what is due of it at a time
@@ -32,6 +33,7 @@ struct Jobs::Job {
   std::set<Partition> failed;       // Guarded by mutex. Those whose last run failed.
   std::atomic<bool> is_looked_at = false;  // by its thread
   std::jthread thread;                     // of a look at what is due
+  std::jthread adoption;                   // of runs that an earlier process started
 
   const std::string& name() const { return plan.job.name; }
   RunnableJob runnable() const { return {plan, *table, freshness->marks()}; }

@@ -55,6 +55,29 @@ class Order {
 
 }  // namespace
 
+std::map<std::string, std::vector<std::string>> reads_of(const config::Pipeline& pipeline,
+                                                         sql::Connection& connection) {
+  std::map<std::string, std::vector<std::string>> reads;
+  for (const auto& job : pipeline.jobs) {
+    auto& names = reads[job.name];
+    names = job.reads;
+    if (const auto found = connection.table_names(job.sql.text)) {
+      names.insert(names.end(), found->begin(), found->end());
+    }
+    const auto add_all_of = [&](const config::SqlText& sql) {
+      for (auto& name : connection.table_names(sql.text).value_or({})) {
+        if (!base::equal_ignoring_case(name, job.name)) names.push_back(std::move(name));
+      }
+    };
+    for (const auto& pair : job.reconcile) add_all_of(pair.left), add_all_of(pair.right);
+    for (const auto& one : job.expectations) {
+      if (!one.table.empty()) names.push_back(one.table);
+      if (one.kind == config::ResultCheck::Kind::NoRows) add_all_of(one.sql);
+    }
+  }
+  return reads;
+}
+
 Result<std::vector<const config::Job*>> in_order(
     const std::vector<config::Job>& jobs,
     const std::map<std::string, std::vector<std::string>>& reads) {

@@ -56,8 +56,9 @@ Result<void> Jobs::open_tables() {
   const auto threads = parts_.options.threads > 0
                            ? parts_.options.threads
                            : std::min<std::size_t>(os::core_count(), kThreadsDefaultMax);
-  runner_ =
-      std::make_unique<Runner>(RunnerParts{parts_.tools, parts_.board, *runs_, *checks_, threads});
+  const RunnerParts runner{parts_.tools, parts_.board, *runs_, *checks_, threads};
+  runner_ = std::make_unique<Runner>(runner);
+  engine_runs_ = std::make_unique<EngineRuns>(runner, parts_.tools.tables_of(parts_.folder));
   loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_, *checks_,
                                               parts_.board, parts_.folder / "scratch" / "loads",
                                               parts_.aws});
@@ -97,6 +98,7 @@ Result<void> Jobs::add_job(JobPlan plan) {
     return error;
   }
   job->table = std::move(*table);
+  job->engine = engine_of(config);
   std::vector<lake::Table*> inputs;
   for (const auto& input : job->plan.inputs) {
     inputs.push_back(parts_.board.table(input.table));
@@ -114,6 +116,13 @@ Result<void> Jobs::add_job(JobPlan plan) {
   return {};
 }
 
+std::unique_ptr<Engine> Jobs::engine_of(const config::Job& job) const {
+  EngineParts parts{parts_.pipeline, parts_.folder, parts_.tools.telemetry, parts_.aws};
+  if (job.engine == config::EngineKind::Spark) return make_spark_submit(std::move(parts));
+  if (job.engine == config::EngineKind::Glue) return make_glue_job(std::move(parts));
+  return nullptr;
+}
+
 Result<Jobs::Job*> Jobs::find(std::string_view name) {
   std::vector<std::string> names;
   for (const auto& job : jobs_) {
@@ -127,6 +136,15 @@ Result<Jobs::Job*> Jobs::find(std::string_view name) {
 void Jobs::start() {
   if (thread_.joinable()) return;
   loads_->start();
+  for (auto& job : jobs_) {
+    if (!job->engine || !job->engine->outlives_process()) continue;
+    job->adoption = std::jthread([this, raw = job.get()] {
+      const std::lock_guard one_at_a_time(raw->run_mutex);
+      const auto adopted = adopt(*raw);
+      if (adopted) return;
+      events::schedule_failed(parts_.tools.telemetry, raw->name(), adopted.error().text());
+    });
+  }
   thread_ = std::jthread([this](const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any changed;
@@ -149,6 +167,7 @@ void Jobs::stop() {
   if (thread_.joinable()) thread_.join();
   for (const auto& job : jobs_) {
     if (job->thread.joinable()) job->thread.join();
+    if (job->adoption.joinable()) job->adoption.join();
   }
   if (loads_) loads_->stop();
 }
@@ -164,7 +183,7 @@ Result<std::vector<RunRow>> Jobs::run_all(Job& job, std::vector<Partition> parti
   }
   ++running_;
   auto rows = stopping_.stop_requested() ? Result<std::vector<RunRow>>(std::vector<RunRow>())
-                                         : runner_->run(request, stopping_.get_token());
+                                         : run_where_it_belongs(job, request);
   --running_;
   if (!rows) return rows;
   if (rows->size() < request.partitions.size()) {
@@ -172,6 +191,20 @@ Result<std::vector<RunRow>> Jobs::run_all(Job& job, std::vector<Partition> parti
   }
   note_failed(job, request.partitions, *rows);
   return rows;
+}
+
+Result<std::vector<RunRow>> Jobs::run_where_it_belongs(Job& job, const RunRequest& request) {
+  if (!job.engine) return runner_->run(request, stopping_.get_token());
+  TRY(adopt(job));
+  return engine_runs_->run(request, *job.engine, stopping_.get_token());
+}
+
+// What an earlier process left to an engine is waited for, not begun anew.
+Result<void> Jobs::adopt(Job& job) {
+  if (!job.engine->outlives_process()) return {};
+  const auto rows = TRY(engine_runs_->adopt(job.runnable(), *job.engine, stopping_.get_token()));
+  if (!rows.empty()) TRY(recall_failed(job));
+  return {};
 }
 
 // Those that are stale now.

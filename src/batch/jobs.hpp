@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "batch/engine_runs.hpp"
 #include "batch/freshness.hpp"
 #include "batch/loads.hpp"
 #include "batch/runner.hpp"
@@ -37,7 +38,7 @@ struct JobsParts {
   StreamState& stream;
   os::Path folder;  ///< the data folder, of which this is the only process
   JobsOptions options = {};
-  OpenAws aws = {};  ///< for warehouses on AWS
+  OpenAws aws = {};  ///< for warehouses and engines on AWS
 };
 
 enum class PartitionState : std::uint8_t {
@@ -130,6 +131,7 @@ class Jobs {
   explicit Jobs(const JobsParts& parts, config::TimeZone zone);
   base::Result<void> open_tables();
   base::Result<void> add_job(JobPlan plan);
+  std::unique_ptr<Engine> engine_of(const config::Job& job) const;
   base::Result<Job*> find(std::string_view name);
   base::Result<std::optional<Partition>> partition_of(const Job& job,
                                                       const std::optional<std::string>& text) const;
@@ -138,6 +140,8 @@ class Jobs {
   enum class Only : std::uint8_t { Any, Stale };
   base::Result<std::vector<RunRow>> run_all(Job& job, std::vector<Partition> partitions,
                                             Trigger trigger, Only only);
+  base::Result<std::vector<RunRow>> run_where_it_belongs(Job& job, const RunRequest& request);
+  base::Result<void> adopt(Job& job);
   base::Result<std::vector<Partition>> stale_of(Job& job, const std::vector<Partition>& partitions);
 
   void note_firings();
@@ -165,6 +169,7 @@ class Jobs {
   std::unique_ptr<RunsTable> runs_;
   std::unique_ptr<ChecksTable> checks_;
   std::unique_ptr<Runner> runner_;
+  std::unique_ptr<EngineRuns> engine_runs_;
   std::vector<std::unique_ptr<Job>> jobs_;  // each after those that it reads
   std::unique_ptr<Loads> loads_;
   std::stop_source stopping_;

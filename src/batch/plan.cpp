@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "batch/distribution.hpp"
 #include "batch/job_order.hpp"
 #include "batch/job_sql.hpp"
 #include "batch/partition.hpp"
@@ -77,6 +78,9 @@ class Planner {
     for (auto& input : plan_.inputs) {
       const bool is_wide = wide_.contains(lower_case(input.table));
       input.is_within = input.by == JobInput::By::Partition && !is_wide;
+    }
+    if (auto divided = check_distribute_by(plan_, schemas_); !divided) {
+      errors.push_back(divided.error());
     }
     plan_.is_in_order = plan_.is_in_order || wide_.contains(lower_case(job_.name));
     set_fingerprint();
@@ -293,30 +297,6 @@ class Planner {
   bool reads_all_columns_ = false;
   std::set<std::string> wide_;  // tables of which some SQL may read other partitions, in lower case
 };
-
-// The tables that each job names, as far as its SQL can be parsed; its reconcile may name its own.
-std::map<std::string, std::vector<std::string>> reads_of(const config::Pipeline& pipeline,
-                                                         sql::Connection& connection) {
-  std::map<std::string, std::vector<std::string>> reads;
-  for (const auto& job : pipeline.jobs) {
-    auto& names = reads[job.name];
-    names = job.reads;
-    if (const auto found = connection.table_names(job.sql.text)) {
-      names.insert(names.end(), found->begin(), found->end());
-    }
-    const auto add_all_of = [&](const config::SqlText& sql) {
-      for (auto& name : connection.table_names(sql.text).value_or({})) {
-        if (!base::equal_ignoring_case(name, job.name)) names.push_back(std::move(name));
-      }
-    };
-    for (const auto& pair : job.reconcile) add_all_of(pair.left), add_all_of(pair.right);
-    for (const auto& one : job.expectations) {
-      if (!one.table.empty()) names.push_back(one.table);
-      if (one.kind == config::ResultCheck::Kind::NoRows) add_all_of(one.sql);
-    }
-  }
-  return reads;
-}
 
 Result<void> plan_in_order(const config::Pipeline& pipeline, sql::Connection& connection,
                            JobPlans& plans) {

@@ -32,13 +32,15 @@ std::string extra_of(const std::vector<Json>& claims) {
 }
 
 Json json_of(const std::string& app_id, const Claim& claim) {
-  return {{"app_id", app_id},
-          {"value", claim.value},
-          {"run_id", claim.run_id},
-          {"job", claim.job},
-          {"partition", claim.partition},
-          {"trigger", name_of(claim.trigger)},
-          {"started_at", base::format_time(claim.started_at)}};
+  Json json{{"app_id", app_id},
+            {"value", claim.value},
+            {"run_id", claim.run_id},
+            {"job", claim.job},
+            {"partition", claim.partition},
+            {"trigger", name_of(claim.trigger)},
+            {"started_at", base::format_time(claim.started_at)}};
+  if (!claim.engine.empty()) json["engine"] = claim.engine;
+  return json;
 }
 
 Trigger trigger_from(std::string_view word) {
@@ -199,7 +201,8 @@ Result<std::vector<RunsTable::Claimed>> RunsTable::claim(std::vector<Claim> want
         }
         expired.emplace(id, *before);
       }
-      claim.value = value_for(now + options_.claim_time, before);
+      const auto time = claim.time.count() > 0 ? claim.time : options_.claim_time;
+      claim.value = value_for(now + time, before);
       change.positions.push_back({id, before, claim.value});
       claims.push_back(json_of(id, claim));
       outcomes.emplace_back(claim);
@@ -222,14 +225,15 @@ bool RunsTable::is_due_for_renewal(const Claim& claim) const {
 
 Result<void> RunsTable::renew(std::vector<Claim>& claims) {
   while (!claims.empty()) {
-    const auto until = table_->tools().clock.now() + options_.claim_time;
+    const auto now = table_->tools().clock.now();
     lake::Transaction change{.operation = "CLAIM RUN"};
     std::vector<Claim> renewed = claims;
     std::vector<Json> told;
     for (auto& claim : renewed) {
       const auto id = app_id(claim);
       const auto before = claim.value;
-      claim.value = value_for(until, before);
+      const auto time = claim.time.count() > 0 ? claim.time : options_.claim_time;
+      claim.value = value_for(now + time, before);
       change.positions.push_back({id, before, claim.value});
       told.push_back(json_of(id, claim));
     }
@@ -295,6 +299,19 @@ Result<void> RunsTable::end_abandoned(const CommittedRows& committed) {
     change.adds = TRY(files_of(ended));
     if (TRY(commit(change))) return {};
   }
+}
+
+Result<std::vector<Claim>> RunsTable::claims_of(const std::string& job, std::string_view engine) {
+  const auto snapshot = TRY(table_->refresh());
+  const auto prefix = fmt::format("millrace/{}/{}/", options_.pipeline, job);
+  std::map<std::string, std::int64_t> wanted;
+  for (const auto& [id, value] : snapshot->transactions) {
+    const bool is_ours = id.starts_with(prefix) && id.ends_with(kClaimEnd);
+    if (is_ours && is_claim(value)) wanted.emplace(id, value);
+  }
+  auto claims = TRY(find_claims(wanted));
+  std::erase_if(claims, [&](const Claim& claim) { return claim.engine != engine; });
+  return claims;
 }
 
 Result<std::vector<RunRow>> RunsTable::read(const std::string& sql) {

@@ -20,8 +20,10 @@ struct Claim {
   std::string partition;
   Trigger trigger = Trigger::Schedule;
   base::Time started_at;
-  std::int64_t value = 0;   ///< of the claim's position in the table
-  std::string engine = {};  ///< who has it, if that is not millrace itself: `spark`
+  std::int64_t value = 0;  ///< of the claim's position in the table
+  /// What computes the run, if it may go on when this process ends: `glue`, `spark`.
+  std::string engine = {};
+  std::chrono::microseconds time{0};  ///< until it expires; 0: as the table says
 
   base::Time expires_at() const { return base::Time(std::chrono::microseconds(value / 2)); }
 };
@@ -82,6 +84,8 @@ class RunsTable {
   /// Ends what a process that is gone left claimed. To be called when no other process can be alive
   /// that uses this table, but for those of other engines: their claims end when they expire.
   base::Result<void> end_abandoned(const CommittedRows& committed);
+  /// The claims of a job's runs that an engine computes, expired or not.
+  base::Result<std::vector<Claim>> claims_of(const std::string& job, std::string_view engine);
 
   /// The newest runs first.
   base::Result<std::vector<RunRow>> runs(const RunFilter& filter);

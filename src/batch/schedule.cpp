@@ -193,12 +193,16 @@ void Jobs::note_failed(Job& job, const std::vector<Partition>& partitions,
 Result<void> Jobs::recall_failed(Job& job) const {
   const auto each = job.plan.job.each;
   for (const auto& row : TRY(runs_->last_runs(job.name()))) {
-    if (row.status != RunStatus::Failed) continue;
     // A partition that cannot be read was one of another `each`.
     const auto partition = each == Each::None ? Result<Partition>(Partition{})
                                               : parse_partition(each, row.partition, zone_);
+    if (!partition) continue;
     const std::lock_guard lock(job.mutex);
-    if (partition) job.failed.insert(*partition);
+    if (row.status == RunStatus::Failed) {
+      job.failed.insert(*partition);
+    } else {
+      job.failed.erase(*partition);
+    }
   }
   return {};
 }

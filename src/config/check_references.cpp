@@ -158,6 +158,7 @@ void check_job(YamlFile& file, const Pipeline& pipeline, const Job& job) {
               fmt::format("references: there is no table '{}'{}", base::printable(expected.table),
                           base::did_you_mean(expected.table, known)));
   }
+  check_engine(file, pipeline, job);
   if (!job.load || job.load->warehouse.empty()) return;
   if (const auto* warehouse = pipeline.warehouse(job.load->warehouse)) {
     if (job.load->redshift && warehouse->kind != Warehouse::Kind::Redshift) {

@@ -160,6 +160,39 @@ struct Warehouse {
   Redshift redshift = {};  ///< of that kind; a url stands in place of all but staging and role
 };
 
+/// Who computes a job's runs.
+enum class EngineKind : std::uint8_t { Millrace, Spark, Glue };
+
+/// A cluster, by way of spark-submit.
+struct SparkEngine {
+  std::string submit = "spark-submit";  ///< a name in PATH, or an absolute path
+  std::string master;                   ///< empty: as spark-defaults.conf says
+  std::string python;                   ///< empty: as PYSPARK_PYTHON says, or python3
+  std::vector<std::string> packages;
+  std::vector<std::string> py_files;
+  std::map<std::string, std::string> conf;  ///< may hold secrets: `sounds_secret`
+  std::chrono::microseconds timeout = std::chrono::hours(12);
+};
+
+/// A job of AWS Glue.
+struct GlueEngine {
+  std::string job;
+  std::string file;         ///< the pipeline file as the job finds it
+  std::string region;       ///< empty: as the environment says
+  std::string worker_type;  ///< empty: as the job says
+  int workers = 0;          ///< 0: as the job says
+  std::map<std::string, std::string> arguments;
+  std::chrono::microseconds timeout = std::chrono::hours(8);
+};
+
+struct Engines {
+  std::optional<SparkEngine> spark;
+  std::optional<GlueEngine> glue;
+};
+
+/// True for names of settings and variables whose values are not to be seen.
+bool sounds_secret(std::string_view name);
+
 struct Job {
   std::string name;
   Place place;
@@ -174,6 +207,10 @@ struct Job {
   Retry retry;
   std::optional<Load> load;
   std::chrono::microseconds keep{0};  ///< older partitions are removed; 0: none are
+  EngineKind engine = EngineKind::Millrace;
+  Place engine_place = {};
+  std::string distribute_by;  ///< on Spark: the column of which a task has all rows; empty: none
+  Place distribute_place = {};
 };
 
 struct Parameter {
@@ -308,6 +345,7 @@ struct Pipeline {
   std::vector<Table> tables;  ///< a table comes after the one that it reads
   std::vector<Job> jobs;  ///< a job comes after the jobs whose tables it reads, once SQL is known
   std::vector<Warehouse> warehouses;
+  Engines engines;
   std::vector<Report> reports;
   std::vector<Alert> alerts;
   std::vector<PipelineTest> tests;

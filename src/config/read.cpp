@@ -113,6 +113,7 @@ Pipeline read_file(YamlFile& file, const YAML::Node& root, const std::filesystem
   pipeline.tables = read_map(file, section, "tables", read_table, gaps);
   pipeline.jobs = read_map(file, section, "jobs", read_job, gaps);
   pipeline.warehouses = read_map(file, section, "warehouses", read_warehouse, gaps);
+  if (section.has("engines")) pipeline.engines = read_engines(file, section.entry("engines"));
   pipeline.reports = read_map(file, section, "reports", read_report, gaps);
   pipeline.alerts = read_map(file, section, "alerts", read_alert, gaps);
   if (section.has("tests") && !section.entry("tests").value.IsSequence()) {

@@ -121,6 +121,7 @@ Job read_job(YamlFile& file, const Entry& entry) {
   }
   job.expectations = read_expectations(file, section);
   if (section.has("load")) job.load = read_load(file, section.entry("load"), entry.name);
+  read_engine(section, job);
   job.keep = section.duration("keep");
   if (section.has("keep") && job.each == Each::None && is_each_known) {
     file.fail(section.place_of("keep"),

@@ -20,6 +20,9 @@ bool is_plain_table_name(std::string_view text);
 std::vector<ResultCheck> read_expectations(YamlFile& file, Section& job);
 Warehouse read_warehouse(YamlFile& file, const Entry& entry);
 Load read_load(YamlFile& file, const Entry& entry, const std::string& job);
+Engines read_engines(YamlFile& file, const Entry& entry);
+/// Who computes a job, and how it is divided there.
+void read_engine(Section& section, Job& job);
 /// Null: the file has none.
 std::optional<Cron> read_maintenance(YamlFile& file, const Entry* entry);
 Report read_report(YamlFile& file, const Entry& entry);
@@ -55,6 +58,8 @@ StartOfReading read_start(YamlFile& file, Section& section, std::string_view old
 /// What only the whole file shows: names that occur twice, references that lead nowhere, cycles;
 /// sorts the tables, parents first.
 void check_references(YamlFile& file, Pipeline& pipeline);
+/// What a job that runs elsewhere needs of the rest of the file.
+void check_engine(YamlFile& file, const Pipeline& pipeline, const Job& job);
 /// What several workers on one source need, and the name of their group if the file has none.
 void check_workers(YamlFile& file, Pipeline& pipeline);
 

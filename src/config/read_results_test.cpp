@@ -39,6 +39,77 @@ TEST(WarehouseErrors, NameTheMend) {
             "4:13 kind: 'oracle' is not one of postgres, duckdb, redshift\n");
 }
 
+TEST(EngineErrors, NameTheMend) {
+  const auto engine = [](std::string_view job, std::string_view engines) {
+    return errors(
+        "sources: {s: {from: log, schema: {a: varchar}}}\n"
+        "tables: {t: {from: s, sql: SELECT a FROM s}}\n"
+        "jobs: {j: {sql: SELECT a FROM t, " +
+        std::string(job) + "}}\nengines: {" + std::string(engines) + "}\n");
+  };
+  EXPECT_EQ(engine("engine: spark, distribute_by: a", ""), "");
+  EXPECT_EQ(engine("engine: spark",
+                   "spark: {master: yarn, conf: {spark.executor.memory: 4g, "
+                   "spark.hadoop.fs.s3a.secret.key: '${SECRET:-x}'}}"),
+            "");
+  EXPECT_EQ(engine("engine: sparc", ""),
+            "4:42 engine: 'sparc' is not one of millrace, spark, glue; did you mean 'spark'?\n");
+  EXPECT_EQ(engine("engine: glue", ""),
+            "4:42 engine: which job of Glue is started? Say `engines: {glue: {job: NAME}}`\n"
+            "4:42 engine: Glue reads the tables on S3; say `lake: s3://bucket/prefix`\n");
+  EXPECT_EQ(engine("at: '@daily'", "glue: {region: eu-west-1}, flink: {}"),
+            "5:17 the key 'job' is missing: Its name.\n"
+            "5:38 unknown key 'flink' in an engines; known: spark, glue\n");
+  EXPECT_EQ(engine("at: '@daily'",
+                   "spark: {conf: {executor.memory: 1g, spark.submit.deployMode: cluster, "
+                   "spark.ssl.keyPassword: x}, timeout: 1s, submit: ''}"),
+            "5:26 conf: 'executor.memory' is no property of Spark: their names start with "
+            "`spark.`\n"
+            "5:72 conf: millrace follows the driver, so that it runs beside it: deployMode is "
+            "`client`\n"
+            "5:104 conf: a secret does not belong into the file; write \"${NAME}\" and put it "
+            "into that environment variable\n"
+            "5:117 timeout: 1s is not within 1m to 7d\n"
+            "5:129 submit: the program that starts Spark is expected\n");
+  EXPECT_EQ(engine("at: '@daily'",
+                   "glue: {job: j, workers: 1, arguments: {name: x, --millrace_run: y, "
+                   "--db_password: z}}"),
+            "5:17 glue: 'workers' and 'worker_type' go together\n"
+            "5:35 workers: 1 is not within 2 to 1000\n"
+            "5:50 arguments: 'name' is not `--name`, and not `--millrace_…`, which millrace gives "
+            "itself\n"
+            "5:59 arguments: '--millrace_run' is not `--name`, and not `--millrace_…`, which "
+            "millrace gives itself\n"
+            "5:78 arguments: Glue shows '--db_password' to whoever may see the run; give the "
+            "job's role access to the secret instead\n");
+}
+
+TEST(EngineSettings, AreRead) {
+  const auto parsed = parse_pipeline(R"(pipeline: p
+lake: s3://lake/shop
+sources: {s: {from: log, schema: {a: varchar}}}
+tables: {t: {from: s, sql: SELECT a FROM s}}
+jobs: {j: {sql: SELECT a FROM t, engine: glue, distribute_by: a}, k: {sql: SELECT a FROM t}}
+engines:
+  spark: {submit: bin/spark-submit, packages: [a, b], conf: {spark.executor.cores: 4}, timeout: 2h}
+  glue: {job: nightly, region: eu-west-1, worker_type: G.1X, workers: 10, arguments: {--x: "1"}}
+)",
+                                     "/test/p.yaml");
+  ASSERT_TRUE(std::holds_alternative<Pipeline>(parsed));
+  const auto& pipeline = std::get<Pipeline>(parsed);
+  EXPECT_EQ(pipeline.jobs[0].engine, EngineKind::Glue);
+  EXPECT_EQ(pipeline.jobs[0].distribute_by, "a");
+  EXPECT_EQ(pipeline.jobs[1].engine, EngineKind::Millrace);
+  EXPECT_EQ(pipeline.engines.spark->submit, "/test/bin/spark-submit");
+  EXPECT_EQ(pipeline.engines.spark->packages.size(), 2U);
+  EXPECT_EQ(pipeline.engines.spark->conf.at("spark.executor.cores"), "4");
+  EXPECT_EQ(pipeline.engines.spark->timeout, std::chrono::hours(2));
+  EXPECT_EQ(pipeline.engines.glue->job, "nightly");
+  EXPECT_EQ(pipeline.engines.glue->file, "p.yaml");
+  EXPECT_EQ(pipeline.engines.glue->workers, 10);
+  EXPECT_EQ(pipeline.engines.glue->timeout, std::chrono::hours(8));
+}
+
 TEST(ResultCheckErrors, NameTheMend) {
   const auto check = [](std::string_view text) {
     return errors(

@@ -259,15 +259,12 @@ sources:
 lookups:
   g: {from: "mysql://host/db", key: a}
 rollups: {}
-jobs:
-  j: {sql: SELECT 1, engine: spark}
 )"),
             "3:26 path: gs:// is not available in this version; give a local folder or "
             "s3://bucket/…\n"
             "5:13 from: mysql:// is not available in this version; give a CSV, Parquet or JSON "
             "file, here or on s3://, dynamodb://table or postgres://\n"
-            "6:1 'rollups' is not available in this version\n"
-            "8:22 'engine' is not available in this version\n");
+            "6:1 'rollups' is not available in this version\n");
 }
 
 TEST_F(ReadPipeline, ReplacesVariables) {

@@ -1,4 +1,5 @@
 #include "base/result.hpp"
+#include "config/engine_rules.hpp"
 #include "config/schema.hpp"
 #include "config/source_rules.hpp"
 
@@ -31,6 +32,7 @@ std::vector<SectionRule> file_rules() {
              "[operations](operations.md#maintenance)."},
             {"tests", ListOf, "test", false, "", "Records and the rows that they must become."},
             {"rollups", Any, "", false, "", "Aggregates over windows.", false},
+            {"engines", Object, "engines", false, "", "Where jobs run that say `engine:`."},
             {"warehouses", MapOf, "warehouse", false, "", "Where job results are loaded."}}}};
 }
 
@@ -121,7 +123,11 @@ std::vector<SectionRule> job_rules() {
          "What must hold for the result (docs/data_quality.md)."},
         {"keep", Duration, "1d..36600d", false, "for ever",
          "With `each`: how old partitions become before they are removed."},
-        {"engine", Any, "", false, "", "Who runs it.", false}}},
+        {"engine", Words, "millrace|spark|glue", false, "millrace",
+         "Who computes it: this program, Spark or AWS Glue, of `engines`."},
+        {"distribute_by", Text, "", false, "",
+         "On Spark: a column that is in every GROUP BY, PARTITION BY and join; each task has all "
+         "rows of some of its values."}}},
       {"retry",
        "What happens if a run fails.",
        {{"attempts", Integer, "1..100", false, "3", "How many in all."},
@@ -318,9 +324,9 @@ std::vector<SectionRule> metrics_rules() {
 const std::vector<SectionRule>& section_rules() {
   static const std::vector<SectionRule> kSections = [] {
     std::vector<SectionRule> all;
-    for (const auto& rules :
-         {file_rules(), source_rules(), lookup_rules(), table_rules(), alert_rules(), job_rules(),
-          warehouse_rules(), report_rules(), metrics_rules(), maintenance_rules()}) {
+    for (const auto& rules : {file_rules(), source_rules(), lookup_rules(), table_rules(),
+                              alert_rules(), job_rules(), warehouse_rules(), engine_rules(),
+                              report_rules(), metrics_rules(), maintenance_rules()}) {
       all.insert(all.end(), rules.begin(), rules.end());
     }
     return all;

@@ -87,6 +87,7 @@ void keep_what_is_sound(Pipeline& pipeline, Gaps& gaps) {
   kept.tables = sound_ones(pipeline.tables, &Pipeline::tables, kept, gaps);
   for (auto& table : kept.tables) keep_sound_details(table, kept.source(table.from));
   kept.warehouses = std::move(pipeline.warehouses);
+  kept.engines = std::move(pipeline.engines);
   kept.jobs = sound_ones(pipeline.jobs, &Pipeline::jobs, kept, gaps);
   for (auto& job : kept.jobs) {
     std::erase_if(job.expectations, [](const auto& one) {
