@@ -31,10 +31,11 @@ def ended(process, start):
     return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def run(name, *words):
+def run(name, *words, environment=None):
     """Runs one of our bench programs: (output, cost)."""
     start = time.monotonic()
-    with subprocess.Popen([PROGRAMS / name, *map(str, words)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([PROGRAMS / name, *map(str, words)], stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, **(environment or {})}) as process:
         output = process.stdout.read()
         return output, ended(process, start)
 

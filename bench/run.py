@@ -5,7 +5,7 @@
            [--kafka-orders N] [--seconds N] [--pause SECONDS] [--threads N] [--keep]
 
 Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report, reports, backfill,
-copy, kafka.
+copy, kafka, scale.
 Each checks its answers before it tells a number.
 """
 import argparse
@@ -26,6 +26,7 @@ import copies
 import kafka_lake
 import process
 import reports as report_times
+import scale as scales
 from pipelines import FOLDER, bulk_ours, check_bulk, check_totals, fresh, make_lookups, orders, write_pipeline
 from process import Failure, Measured
 
@@ -216,7 +217,8 @@ def report(options, table):
 
 MEASUREMENTS = {"bulk": bulk, "ingest": ingest, "latency": latency, "alerts": alerts, "restart": restart, "idle": idle,
                 "kinesis": aws.kinesis, "s3": aws.s3, "report": report, "reports": report_times.reports,
-                "backfill": backfills.backfill, "copy": copies.copies, "kafka": kafka_lake.kafka_lake}
+                "backfill": backfills.backfill, "copy": copies.copies, "kafka": kafka_lake.kafka_lake,
+                "scale": scales.scale}
 
 
 def main():

@@ -1,5 +1,6 @@
-// Writers that race for one table on S3, for tests/judges/s3_lake.py:
-//   lake_race s3://bucket/prefix WRITERS COMMITS SCRATCH
+// Writers that race for one table, on S3 or in a folder, for tests/judges/s3_lake.py and
+// bench/scale.py:
+//   lake_race s3://bucket/prefix|FOLDER WRITERS COMMITS SCRATCH
 // Each commits its part of COMMITS, every commit with a file of rows and a position of its own.
 // Exit code 1 if one of them cannot go on.
 #include <fmt/format.h>
@@ -62,17 +63,28 @@ class Writer {
 Result<void> race(const std::string& place, int writers, int commits, const os::Path& scratch) {
   app::World world(base::LogFormat::Text, base::Level::Error);
   TRY(world.disk.make_directories(scratch));
-  const auto lake = TRY(app::S3Lake::open(place, scratch, {.bytes_max = 0}, world));
-  const auto engine = TRY(sql::Instance::open({.threads = 2, .httpfs = lake->httpfs()}));
-  const auto access = TRY(lake->access());
-  TRY(engine->read_s3(access));
+  std::unique_ptr<app::S3Lake> lake;  // null: a folder
+  if (place.starts_with("s3://")) {
+    lake = TRY(app::S3Lake::open(place, scratch, {.bytes_max = 0}, world));
+  }
+  const auto engine =
+      TRY(sql::Instance::open({.threads = 2, .httpfs = lake ? lake->httpfs() : os::Path()}));
+  if (lake) {
+    const auto access = TRY(lake->access());
+    TRY(engine->read_s3(access));
+  }
   std::atomic<int> failed{0};
   {
     std::vector<std::jthread> threads;
     for (int number = 0; number < writers; ++number) {
       threads.emplace_back([&, number] {
-        const lake::Tools tools{world.disk,        *engine,        world.clock,   world.random,
-                                world.telemetry(), &lake->store(), lake->tables()};
+        const lake::Tools tools{world.disk,
+                                *engine,
+                                world.clock,
+                                world.random,
+                                world.telemetry(),
+                                lake ? &lake->store() : nullptr,
+                                lake ? lake->tables() : os::Path(place)};
         const auto done = Writer(number, tools).run(commits / writers);
         if (done) return;
         ++failed;
@@ -94,7 +106,7 @@ int number_of(std::string_view text) {
 
 int main(int argc, char** argv) {
   if (argc != 5) {
-    std::fprintf(stderr, "lake_race s3://bucket/prefix WRITERS COMMITS SCRATCH\n");
+    std::fprintf(stderr, "lake_race s3://bucket/prefix|FOLDER WRITERS COMMITS SCRATCH\n");
     return 2;
   }
   const auto done = race(argv[1], number_of(argv[2]), number_of(argv[3]), argv[4]);
