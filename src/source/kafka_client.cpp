@@ -18,6 +18,9 @@ namespace {
 
 using Text = std::array<char, 512>;
 
+constexpr int kFindWaitMs = 10;
+constexpr int kWakeWaitMs = 100;
+
 // Called by `poll` alone.
 void on_error(rd_kafka_t* /*handle*/, int code, const char* reason, void* self) {
   static_cast<KafkaHandle*>(self)->note(code, reason);
@@ -242,8 +245,16 @@ Result<std::optional<KafkaCluster::Found>> KafkaCluster::find(int partition, std
   const auto end = std::chrono::steady_clock::now() + timeout;
   while (std::chrono::steady_clock::now() < end) {
     const std::unique_ptr<rd_kafka_message_t, KafkaEvent::Free> message(
-        rd_kafka_consume(handle_->topic(), partition, 100));
-    if (!message || (message->err == 0 && message->offset < offset)) continue;
+        rd_kafka_consume(handle_->topic(), partition, kFindWaitMs));
+    if (!message) {
+      // librdkafka 2.0.2 sometimes sleeps for a second over what it was just asked to fetch; any
+      // request to the broker wakes it.
+      std::int64_t low = 0, high = 0;
+      (void)rd_kafka_query_watermark_offsets(handle_->get(), source_.topic.c_str(), partition, &low,
+                                             &high, kWakeWaitMs);
+      continue;
+    }
+    if (message->err == 0 && message->offset < offset) continue;
     rd_kafka_timestamp_type_t type{};
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       found = std::optional(Found{.offset = message->offset,

@@ -73,6 +73,7 @@ class KafkaFeed final : public Source {
   struct Look {
     std::string cluster;
     std::vector<std::int64_t> oldest, end, starts;
+    std::vector<base::Offset> read;  // how far each partition was read before they were asked
   };
 
   // All of these: the caller holds mutex_.
@@ -93,6 +94,7 @@ class KafkaFeed final : public Source {
   base::Result<void> take_partitions(const Look& look);
   base::Result<void> open_fetch();
   std::string doubt(const Look& look) const;
+  std::vector<base::Offset> all_read() const;
   base::Result<void> check_cluster();
   base::Result<void> check_fetch();
   void tell_behind() const;

@@ -182,6 +182,20 @@ TEST_F(KafkaSourceTest, ATopicThatEndsBeforeWhatWasReadIsAnother) {
   EXPECT_EQ(open().incarnation(), "orders-2");
 }
 
+TEST_F(KafkaSourceTest, WhatIsReadWhileTheBrokersAreAskedForTheEndIsNoOtherTopic) {
+  fake_.create("orders", 1);
+  put("abc");
+  Reader reader(open());
+  EXPECT_EQ(reader.read(3), "0/0:a 0/1:b 0/2:c ");
+  fake_.delay(FakeKafka::kListOffsets, 200ms, 4);
+  const auto end = std::chrono::steady_clock::now() + 1s;
+  while (std::chrono::steady_clock::now() < end) {
+    put("d");
+    reader.step();
+    ASSERT_EQ(source_->trouble(), "");
+  }
+}
+
 TEST_F(KafkaSourceTest, FewerPartitionsAreAnotherTopic) {
   fake_.create("orders", 1);
   open().remember(ShardId(1), Offset(1), mark_of({}));

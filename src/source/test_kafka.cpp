@@ -74,6 +74,13 @@ void FakeKafka::fail(int request, int error, int times) {
   }
 }
 
+void FakeKafka::delay(int request, std::chrono::milliseconds by, int times) {
+  for (int i = 0; i < times; ++i) {
+    rd_kafka_mock_broker_push_request_error_rtts(cluster_, 1, static_cast<std::int16_t>(request), 1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR,
+                                                 static_cast<int>(by.count()));
+  }
+}
 void FakeKafka::set_topic_error(const std::string& topic, int error) {
   rd_kafka_mock_topic_set_error(cluster_, topic.c_str(), static_cast<rd_kafka_resp_err_t>(error));
 }

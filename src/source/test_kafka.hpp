@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,6 +28,8 @@ class FakeKafka {
   void set_up();
   /// The next requests of this kind are answered by this error.
   void fail(int request, int error, int times);
+  /// The next requests of this kind are answered so much later, by what was true when they came.
+  void delay(int request, std::chrono::milliseconds by, int times);
   void set_topic_error(const std::string& topic, int error);
 
   static constexpr int kFetch = 1, kListOffsets = 2, kMetadata = 3;
