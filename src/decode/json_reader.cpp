@@ -243,6 +243,7 @@ class JsonReader final : public RowReader, public JsonValueReader {
         raw = raw.substr(0, raw.find_last_of('"') + 1);
       }
     }
+    raw = trimmed_token(raw);  // simdjson gives the blanks behind it too
     const auto checked = checker_.parse(raw.data(), raw.size());
     if (checked.error()) return misfit_of(checked.error());
     return std::nullopt;

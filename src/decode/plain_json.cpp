@@ -15,6 +15,7 @@ using Kind = config::ColumnType::Kind;
 
 constexpr std::size_t kExpectedMax = 256;
 constexpr std::size_t kKeyBytesMax = 128;
+constexpr std::size_t kSureDigitsMax = 18;  // of a number that 64 bits hold
 constexpr std::uint64_t kOnes = 0x0101010101010101;
 constexpr std::uint64_t kHighBits = kOnes * 0x80;
 static_assert(std::endian::native == std::endian::little, "the first byte is the lowest");
@@ -145,7 +146,11 @@ bool PlainJsonReader::read_field(Cursor& cursor, std::size_t place, std::size_t 
   const std::string_view rest(cursor.at, static_cast<std::size_t>(cursor.end - cursor.at));
   const auto number = rest.substr(0, json_number_size(rest));
   cursor.at += number.size();
-  return !number.empty() && (!cell || !cell->put_number(row, number));
+  if (number.empty()) return false;
+  // One that may be too large for simdjson, which looks at fields that nobody asked for.
+  const bool may_be_large =
+      number.size() > kSureDigitsMax || number.find_first_of("eE") != std::string_view::npos;
+  return cell ? !cell->put_number(row, number) : !may_be_large;
 }
 
 // Takes a key and its colon. `column` is its place in the schema, or how many columns there are.

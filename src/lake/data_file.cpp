@@ -146,7 +146,7 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
   os::FileInfo info;
   const auto write = [&]() -> Result<Written> {
     auto rows = TRY(connection.query(fmt::format(
-        "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION {}, ROW_GROUP_SIZE {}, "
+        "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V1, COMPRESSION {}, ROW_GROUP_SIZE {}, "
         "DICTIONARY_SIZE_LIMIT {}, RETURN_STATS true)",
         select, base::sql_string(draft.string()), options.codec, options.row_group_rows,
         options.dictionary_entries_max)));
