@@ -68,6 +68,21 @@ bool is_committed(const std::variant<Committed, Conflict>& outcome) {
   return std::holds_alternative<Committed>(outcome);
 }
 
+// Spark 3.5 gives wrong values of other encodings without an error; decision 3.
+TEST(LakeTable, WritesWithEncodingsThatEveryReaderKnows) {
+  LakeBench bench;
+  auto table = bench.table();
+  ASSERT_TRUE(is_committed(table->commit(bench.rows(*table, 0, 20'000)).value()));
+  const auto files = (table->root() / "day=2026-11-20" / "*.parquet").string();
+  const auto metadata = "parquet_metadata('" + files + "')";
+  EXPECT_NE(*bench.connection->scalar("SELECT count(*) FROM " + metadata).value(), "0");
+  EXPECT_EQ(*bench.connection
+                 ->scalar("SELECT count(*) FROM " + metadata +
+                          " WHERE regexp_matches(encodings, 'DELTA|BYTE_STREAM_SPLIT')")
+                 .value(),
+            "0");
+}
+
 TEST(LakeTable, KeepsRowsAndPositionsOverAReopen) {
   LakeBench bench;
   {
