@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "aws/json_members.hpp"
 #include "base/text.hpp"
 
 namespace millrace::aws {
@@ -105,18 +106,7 @@ Result<Attribute> attribute_of(const Json& json, int depth) {
   }
 }
 
-// The member of an object, or null.
-const Json* member(const Json& json, const char* name) {
-  const auto found = json.find(name);
-  return found == json.end() ? nullptr : &*found;
-}
-
-std::string text_of(const Json& json, const char* name) {
-  const auto* value = member(json, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-}
-
-std::string text_of(const Json& request) {
+std::string rendered(const Json& request) {
   return request.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -185,7 +175,7 @@ Result<std::string> DynamoDb::ask(const std::string& operation, std::string body
 }
 
 Result<TableDescription> DynamoDb::describe(const std::string& table, const std::stop_token& stop) {
-  const auto body = TRY(ask("DescribeTable", text_of(Json{{"TableName", table}}), table, stop));
+  const auto body = TRY(ask("DescribeTable", rendered(Json{{"TableName", table}}), table, stop));
   const auto document = Json::parse(body, nullptr, false);
   const auto* described = document.is_object() ? member(document, "Table") : nullptr;
   if (described == nullptr || !described->is_object()) return no_answer("table");
@@ -221,7 +211,7 @@ Result<ScanPage> DynamoDb::scan(const ScanOptions& options, const std::stop_toke
     request["ExpressionAttributeNames"][names.back()] = attribute;
   }
   if (!names.empty()) request["ProjectionExpression"] = base::join(names, ",");
-  const auto body = TRY(ask("Scan", text_of(request), options.table, stop));
+  const auto body = TRY(ask("Scan", rendered(request), options.table, stop));
   const auto document = Json::parse(body, nullptr, false);
   const auto* items = document.is_object() ? member(document, "Items") : nullptr;
   if (items == nullptr || !items->is_array()) return no_answer("page of a scan");

@@ -6,6 +6,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "aws/json_members.hpp"
+
 namespace millrace::aws {
 namespace {
 
@@ -19,18 +21,6 @@ constexpr int kPagesMax = 5;
 
 Error no_answer(const std::string& what) {
   return {Code::Corrupt, "Glue answered what is no " + what};
-}
-
-// The member of an object, or null.
-const Json* member(const Json& json, const char* name) {
-  if (!json.is_object()) return nullptr;
-  const auto found = json.find(name);
-  return found == json.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::string text_of(const Json& json, const char* name) {
-  const auto* value = member(json, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
 }
 
 // STARTING, RUNNING, STOPPING and WAITING are not the end.

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "aws/json_members.hpp"
 #include "base/text.hpp"
 
 namespace millrace::aws {
@@ -16,18 +17,6 @@ using Json = nlohmann::json;
 
 Error no_answer(const std::string& what) {
   return {Code::Corrupt, "the Redshift Data API answered what is no " + what};
-}
-
-// The member of an object, or null.
-const Json* member(const Json& json, const char* name) {
-  if (!json.is_object()) return nullptr;
-  const auto found = json.find(name);
-  return found == json.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::string text_of(const Json& json, const char* name) {
-  const auto* value = member(json, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
 }
 
 bool is_true(const Json& json, const char* name) {

@@ -36,8 +36,6 @@ class EngineRuns::Call {
   void fail_open(const std::string& why);
   base::Result<void> finish();
   base::Result<void> finish(const Tasks& tasks);
-  void note_checks(const Tasks& tasks);
-  void keep_claims(const std::stop_token& stop);
   void renew_claims();
 
   Tasks open() {

@@ -2,21 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <map>
 
 #include "batch/engine_call.hpp"
 #include "batch/events.hpp"
 #include "batch/replacement.hpp"
+#include "batch/run_keeping.hpp"
 
 namespace millrace::batch {
 
 using base::Result;
-using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kClaimLook = 500ms;
 // Claims, or rows, in one commit.
 constexpr std::size_t kCommitMax = 500;
 constexpr std::string_view kFresh = "it is fresh: another process ran it";
@@ -126,7 +124,9 @@ Result<void> EngineRuns::Call::finish(const Tasks& tasks) {
     task->row.ended_at = std::max(now, task->row.started_at);
     events::run_ended(parts_.tools.telemetry, task->row);
   }
-  note_checks(tasks);
+  std::vector<JudgedRun> judged;
+  for (const auto* task : tasks) judged.push_back({task->row, task->checks});
+  keep_checks(parts_.checks, parts_.tools.telemetry, job_.plan.job.name, judged);
   const std::lock_guard lock(claims_mutex_);
   std::vector<RunsTable::Ended> ended;
   for (auto* task : tasks) {
@@ -135,34 +135,6 @@ Result<void> EngineRuns::Call::finish(const Tasks& tasks) {
   }
   TRY(parts_.runs.finish(std::move(ended)));
   return {};
-}
-
-void EngineRuns::Call::note_checks(const Tasks& tasks) {
-  std::vector<ChecksTable::Checked> checked;
-  for (const auto* task : tasks) {
-    const auto& row = task->row;
-    for (const auto& result : task->checks) {
-      events::checked(parts_.tools.telemetry, row.job, result);
-    }
-    checked.push_back({.run = {.run_id = row.run_id,
-                               .job = row.job,
-                               .partition = row.partition,
-                               .at = row.ended_at},
-                       .results = task->checks});
-  }
-  if (const auto added = parts_.checks.add(checked); !added) {
-    events::checks_not_kept(parts_.tools.telemetry, job_.plan.job.name, added.error().text());
-  }
-}
-
-void EngineRuns::Call::keep_claims(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mutex);
-  while (!stop.stop_requested()) {
-    changed.wait_for(lock, stop, kClaimLook, [] { return false; });
-    if (!stop.stop_requested()) renew_claims();
-  }
 }
 
 // After an error there is still time until they expire. A run that lost its claim cannot commit

@@ -12,6 +12,7 @@
 #include "batch/events.hpp"
 #include "batch/replacement.hpp"
 #include "batch/run_call.hpp"
+#include "batch/run_keeping.hpp"
 
 namespace millrace::batch {
 
@@ -56,7 +57,8 @@ Result<std::vector<RunRow>> EngineRuns::Call::run(const RunRequest& request) {
   if (!open().empty()) {
     std::jthread keeper;
     if (!engine_.outlives_process()) {
-      keeper = std::jthread([this](const std::stop_token& stop) { keep_claims(stop); });
+      keeper = std::jthread(
+          [this](const std::stop_token& stop) { keep_claims(stop, [this] { renew_claims(); }); });
     }
     compute(job_.marks.zone());
   }

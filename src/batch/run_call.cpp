@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "batch/attempts.hpp"
+#include "batch/run_keeping.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -35,7 +36,8 @@ Runner::Call::Call(const RunnerParts& parts, const RunRequest& request,
 
 Result<std::vector<RunRow>> Runner::Call::run() {
   {
-    std::jthread keeper([this](const std::stop_token& stop) { keep_claims(stop); });
+    std::jthread keeper(
+        [this](const std::stop_token& stop) { keep_claims(stop, [this] { renew_claims(); }); });
     std::vector<std::jthread> workers;
     const auto count =
         job_.plan.is_in_order ? 1 : std::min(parts_.threads, request_.partitions.size());

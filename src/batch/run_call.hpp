@@ -40,11 +40,9 @@ class Runner::Call {
   Tasks keep_held(const Tasks& tasks);
   bool settle(RunTask& task, Replacement& replacement);
   void finish(const Tasks& tasks);
-  void note_checks(const Tasks& tasks);
   void release(const Tasks& tasks);
   void give_up_rest();
 
-  void keep_claims(const std::stop_token& stop);
   void renew_claims();
 
   const RunnerParts& parts_;

@@ -5,6 +5,7 @@
 
 #include "batch/events.hpp"
 #include "batch/run_call.hpp"
+#include "batch/run_keeping.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -100,7 +101,9 @@ void Runner::Call::finish(const Tasks& tasks) {
     has_failed = has_failed || task->row.status == RunStatus::Failed;
     events::run_ended(parts_.tools.telemetry, task->row);
   }
-  note_checks(tasks);
+  std::vector<JudgedRun> judged;
+  for (const auto* task : tasks) judged.push_back({task->row, task->checks});
+  keep_checks(parts_.checks, parts_.tools.telemetry, job_.plan.job.name, judged);
   {
     const std::lock_guard lock(claims_mutex_);
     std::vector<RunsTable::Ended> ended;
@@ -113,26 +116,6 @@ void Runner::Call::finish(const Tasks& tasks) {
   }
   parts_.board.publish();
   for (auto* task : tasks) group_.put(*task, State::Over);
-}
-
-// The results are told also of runs that failed because of them.
-void Runner::Call::note_checks(const Tasks& tasks) {
-  std::vector<ChecksTable::Checked> checked;
-  for (const auto* task : tasks) {
-    const auto& row = task->row;
-    for (const auto& result : task->checks) {
-      events::checked(parts_.tools.telemetry, row.job, result);
-    }
-    checked.push_back({.run = {.run_id = row.run_id,
-                               .job = row.job,
-                               .partition = row.partition,
-                               .at = row.ended_at},
-                       .results = task->checks});
-  }
-  const auto added = parts_.checks.add(checked);
-  if (!added) {
-    events::checks_not_kept(parts_.tools.telemetry, job_.plan.job.name, added.error().text());
-  }
 }
 
 }  // namespace millrace::batch

@@ -1,5 +1,4 @@
 // What the threads of one call of Runner::run do: workers compute, the keeper renews claims.
-#include <condition_variable>
 
 #include "batch/attempts.hpp"
 #include "batch/events.hpp"
@@ -13,9 +12,6 @@ using base::Code;
 using base::Error;
 using base::Result;
 using State = RunTask::State;
-using namespace std::chrono_literals;
-
-constexpr auto kClaimLook = 500ms;
 
 }  // namespace
 
@@ -98,16 +94,6 @@ void Runner::Call::fail(RunTask& task, Error error) {
   task.pause = std::min(task.pause * 2, kRetryWaitMax);
   drop_pin();
   group_.put(task, State::Ready, at);
-}
-
-void Runner::Call::keep_claims(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mutex);
-  while (!stop.stop_requested()) {
-    changed.wait_for(lock, stop, kClaimLook, [] { return false; });
-    if (!stop.stop_requested()) renew_claims();
-  }
 }
 
 // After an error there is still time until they expire.
