@@ -28,12 +28,6 @@ Result<Json> parse_answer(std::string_view body, std::string_view operation) {
   return answer;
 }
 
-std::string text_of(const Json& object, const char* key) {
-  if (!object.is_object()) return {};
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 Json stream_field(const std::string& name, const std::string& arn) {
   return arn.empty() ? Json{{"StreamName", name}} : Json{{"StreamARN", arn}};
 }

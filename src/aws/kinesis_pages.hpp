@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "aws/json_members.hpp"
 #include "aws/kinesis.hpp"
 
 // The JSON of Kinesis. Only the room's .cpp files include it.
@@ -14,8 +15,6 @@ base::Result<nlohmann::json> parse_answer(std::string_view body, std::string_vie
 /// Records, and where it goes on, of GetRecords and of SubscribeToShard.
 base::Result<RecordPage> record_page(std::string_view body);
 
-/// The text at `key`; empty if there is none.
-std::string text_of(const nlohmann::json& object, const char* key);
 /// `StreamARN` if there is one, else `StreamName`.
 nlohmann::json stream_field(const std::string& name, const std::string& arn);
 std::string_view type_of(const ReadFrom& from);
