@@ -49,7 +49,6 @@ while True:
         elif step == "large": said = ask("POST", f"invocation/{id}/response", b" " * event["bytes"])
         elif step == "unknown": said = ask("POST", "invocation/8476a536-e9f4-11e8-9739-2dfe598c3fcd/response", "{}")
         elif step == "error": said = ask("POST", f"invocation/{id}/error", ERROR, MISUSE)
-        elif step == "untyped": said = ask("POST", f"invocation/{id}/error", ERROR)
         elif step == "shapeless": said = ask("POST", f"invocation/{id}/error", "oh", MISUSE)
         elif step == "next": said = ask("GET", "invocation/next")
         elif step == "put": said = ask("PUT", f"invocation/{id}/response", "{}")
@@ -60,7 +59,12 @@ while True:
         status.append(said[0].status)
     pathlib.Path(os.environ["MILLRACE_DATA"] + ".status").write_text(json.dumps(status))
 '''
-MISUSES = {"unknown": 400, "untyped": 400, "shapeless": 400, "next": 403, "put": 405, "elsewhere": 404, "late init": 403}
+ECHO = r'''
+def handler(event, context):
+    return {"length": len(event["text"]), "left": context.get_remaining_time_in_millis(), "name": context.function_name,
+            "memory": context.memory_limit_in_mb, "arn": context.invoked_function_arn}
+'''
+MISUSES = {"unknown": 400, "shapeless": 400, "next": 403, "put": 405, "elsewhere": 404, "late init": 403}
 
 
 def equal(actual, expected, what):
@@ -197,6 +201,22 @@ def judge_mapping(folder):
         equal(EventSourceMapping.checkpoint_of(Answered, batch), checkpoint, f"what {body} means")
 
 
+def judge_client_of_aws(folder):
+    """AWS's own client of the Runtime API finds nothing missing, and does nothing that is refused."""
+    (folder / "echo.py").write_text(ECHO)
+    settings = Settings([sys.executable, "-m", "awslambdaric", "echo.handler"], folder, files=(folder / "echo.py",), memory_mb=512)
+    with Function(settings) as one:
+        for size in (1, 3_000_000):
+            answer = one.invoke({"text": "x" * size}).json()
+            equal((answer["length"], answer["name"], answer["memory"]), (size, "millrace", "512"), "the answer of AWS's client")
+            equal(58_000 < answer["left"] <= 60_000, True, "the time that is left")
+            equal(answer["arn"], "arn:aws:lambda:us-east-1:123456789012:function:millrace", "the function's ARN")
+        outcome = one.invoke({"fail": True})
+        equal((outcome.kind, outcome.error_type, outcome.json()["errorMessage"]), ("error", "", "'text'"), "an error")
+        equal(one.invoke({"text": "y"}).kind, "response", "the invocation after an error")
+        equal((one.violations, one.count("starts")), ([], 1), "violations and starts")
+
+
 def judge_events(_):
     record = MemoryStream(1, created=1795435200).put({"a": 1})
     good = lambda_events.kinesis([record])
@@ -207,7 +227,8 @@ def judge_events(_):
 
 def main():
     failed = 0
-    for judge in (judge_answers, judge_misuse, judge_ends, judge_kills, judge_freezing, judge_mapping, judge_events):
+    for judge in (judge_answers, judge_misuse, judge_ends, judge_kills, judge_freezing, judge_mapping, judge_client_of_aws,
+                  judge_events):
         with tempfile.TemporaryDirectory(prefix="millrace_lambda_") as folder:
             place = pathlib.Path(folder, "function")
             place.mkdir()
