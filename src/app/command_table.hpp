@@ -13,7 +13,7 @@ namespace millrace::app {
 
 // Each adds its commands to `app`; the one that was given puts itself into `chosen`.
 
-/// run, validate, plan, test, doctor.
+/// run, validate, plan, test, doctor, lambda.
 void add_file_commands(CLI::App& app, Command& chosen);
 /// generate, evaluate.
 void add_verify_commands(CLI::App& app, Command& chosen);

@@ -36,6 +36,12 @@ struct RunOptions {
 };
 Exit run_pipeline(const RunOptions& options, Screen& screen);
 
+/// `millrace lambda`: what a function of AWS Lambda starts; its other settings are the environment's.
+struct LambdaOptions {
+  os::Path file;  ///< empty: MILLRACE_PIPELINE, or pipeline.yaml beside the program
+};
+Exit run_lambda(const LambdaOptions& options, Screen& screen);
+
 /// `millrace validate`.
 struct ValidateOptions {
   os::Path file;

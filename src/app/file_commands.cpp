@@ -108,6 +108,19 @@ void add_validate(CLI::App& app, Command& chosen) {
   });
 }
 
+void add_lambda(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand(
+      "lambda", "Serve as a function of AWS Lambda, whose runtime starts this (docs/lambda.md)");
+  auto options = std::make_shared<LambdaOptions>();
+  command
+      ->add_option("FILE", options->file,
+                   "The pipeline file [MILLRACE_PIPELINE, or pipeline.yaml in LAMBDA_TASK_ROOT]")
+      ->type_name("");
+  command->callback([options, &chosen] {
+    chosen = [options](Screen& screen) { return run_lambda(*options, screen); };
+  });
+}
+
 void add_plan(CLI::App& app, Command& chosen) {
   auto* command = app.add_subcommand(
       "plan", "Say what a file would change about what is there, and change nothing");
@@ -154,6 +167,7 @@ void add_file_commands(CLI::App& app, Command& chosen) {
   add_plan(app, chosen);
   add_test(app, chosen);
   add_doctor(app, chosen);
+  add_lambda(app, chosen);
 }
 
 }  // namespace millrace::app

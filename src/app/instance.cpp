@@ -8,6 +8,7 @@
 
 #include "app/alert_sinks.hpp"
 #include "app/foreign_source.hpp"
+#include "app/handed_sources.hpp"
 #include "app/lake_place.hpp"
 #include "app/lookups.hpp"
 #include "app/metrics_exports.hpp"
@@ -169,7 +170,9 @@ Result<void> Instance::Parts::open_sources() {
                                                .queue_bytes_max = options.memory.log_queue}},
                                      {world.disk, world.clock, world.random, world.telemetry()}));
   for (const auto& source : pipeline.sources) {
-    if (std::holds_alternative<config::LogSource>(source.from)) {
+    if (options.is_handed_in) {
+      sources[source.name] = TRY(open_handed_source(source, options.accepts_lost_records, world));
+    } else if (std::holds_alternative<config::LogSource>(source.from)) {
       const auto stream = TRY(streams->add(options_of(source, options)));
       sources[source.name] = source::make_log_source(*stream);
     } else {
@@ -291,7 +294,7 @@ Result<void> Instance::Parts::open_api() {
       .telemetry = world.telemetry(),
       .options = {.report_bytes_max = options.report_cache_bytes}};
   for (const auto& source : pipeline.sources) {
-    if (!std::holds_alternative<config::LogSource>(source.from)) continue;
+    if (!std::holds_alternative<config::LogSource>(source.from) || options.is_handed_in) continue;
     parts.streams[source.name] = streams->find(source.name).get();
   }
   api = std::make_unique<serve::Api>(std::move(parts));
@@ -367,6 +370,32 @@ void Instance::start_schedule() {
 Result<void> Instance::start_export() {
   parts_->exports = TRY(MetricsExports::start(parts_->pipeline.metrics, parts_->world));
   return {};
+}
+
+Result<bool> Instance::run_due() {
+  parts_->jobs->run_due();
+  return parts_->jobs->has_due();
+}
+
+Result<std::vector<batch::RunRow>> Instance::maintain() {
+  return parts_->maintenance->run({});
+}
+
+Result<void> Instance::send_alerts(std::chrono::microseconds timeout) {
+  parts_->alerts->start(parts_->on_fatal);
+  TRY(parts_->alerts->settle_all(timeout));
+  return parts_->alerts->commit_now();
+}
+
+Result<std::vector<batch::RunRow>> Instance::runs_since(base::Time begun) {
+  auto rows = TRY(parts_->jobs->runs());
+  std::erase_if(rows, [&](const auto& row) { return row.started_at < begun; });
+  return rows;
+}
+
+void Instance::stop_batch() {
+  parts_->maintenance->stop();
+  parts_->jobs->stop();
 }
 
 Result<void> Instance::catch_up(std::chrono::microseconds timeout) {

@@ -8,6 +8,7 @@
 #include "app/aws_keys.hpp"
 #include "app/memory_plan.hpp"
 #include "app/world.hpp"
+#include "batch/run_row.hpp"
 #include "config/pipeline.hpp"
 #include "flow/worker.hpp"
 #include "http/router.hpp"
@@ -20,6 +21,7 @@ struct InstanceOptions {
   std::size_t job_threads = 0;  ///< partitions of a job computed at once; 0: as cores, at most 4
   flow::UnknownSource unknown_source = flow::UnknownSource::Stop;
   bool reads_streams = true;               ///< of others (Kinesis); false: only what is committed
+  bool is_handed_in = false;               ///< functions of Lambda read the streams, of all kinds
   bool accepts_lost_records = false;       ///< go on behind what a stream no longer retains
   std::uint64_t lake_cache_bytes = 2_GiB;  ///< copies of files on S3; 0: none are kept
   std::uint64_t report_cache_bytes = 32_MiB;  ///< results of reports; 0: none are kept
@@ -50,6 +52,18 @@ class Instance {
   base::Result<void> start_export();
   /// Waits until the tables have all that is durable in the streams now.
   base::Result<void> catch_up(std::chrono::microseconds timeout);
+
+  // Instead of `start_schedule`, step by step:
+  /// Runs jobs that are due, and waits for them. True: some wait for records, or for each other.
+  base::Result<bool> run_due();
+  /// Puts all tables in order.
+  base::Result<std::vector<batch::RunRow>> maintain();
+  /// Sends the alerts of all rows that are committed now.
+  /// Errors  Unavailable: not in time.
+  base::Result<void> send_alerts(std::chrono::microseconds timeout);
+  base::Result<std::vector<batch::RunRow>> runs_since(base::Time begun);
+  /// Ends jobs and maintenance that are under way; from any thread.
+  void stop_batch();
 
   const config::Pipeline& pipeline() const;
   const http::Router& router() const;

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <string>
 #include <variant>
 #include <vector>
@@ -8,7 +9,11 @@
 int main(int count, char** values) {
   using namespace millrace::app;
   Screen screen;
-  const std::vector<std::string> arguments(values + (count > 0 ? 1 : 0), values + count);
+  std::vector<std::string> arguments(values + (count > 0 ? 1 : 0), values + count);
+  // What AWS Lambda starts has this name, and no arguments.
+  const bool is_bootstrap =
+      count == 1 && std::filesystem::path(values[0]).filename() == "bootstrap";
+  if (is_bootstrap) arguments = {"lambda"};
   auto parsed = parse_command_line(arguments, screen);
   const auto* command = std::get_if<Command>(&parsed);
   const auto exit = command ? (*command)(screen) : std::get<Exit>(parsed);

@@ -17,15 +17,16 @@ constexpr auto kLookForNewKeys = std::chrono::seconds(30);
 }  // namespace
 
 Result<std::unique_ptr<S3Lake>> S3Lake::open(const std::string& place, const os::Path& scratch,
-                                             const lake::FileCache::Options& cache, World& world) {
+                                             const lake::FileCache::Options& cache, World& world,
+                                             Reads reads) {
   auto* session = TRY(world.aws.session().context("the lake at " + place));
   if (session->settings().region.empty()) {
     return Error{Code::Invalid,
                  "the lake is on S3, and no region is set: set AWS_REGION to the bucket's", place};
   }
   std::unique_ptr<S3Lake> lake(new S3Lake(*session, place));
-  TRY(lake->write_httpfs(scratch, world.disk));
-  TRY(lake->connect(world).context("the lake at " + place));
+  if (reads == Reads::Yes) TRY(lake->write_httpfs(scratch, world.disk));
+  TRY(lake->connect(world, reads).context("the lake at " + place));
   if (cache.bytes_max > 0) TRY(lake->open_cache(cache, world));
   const auto drafts = scratch / "drafts";
   TRY(world.disk.make_directories(drafts));
@@ -47,11 +48,11 @@ Result<void> S3Lake::write_httpfs(const os::Path& scratch, os::Disk& disk) {
   return os::write_file(disk, httpfs_, extension);
 }
 
-Result<void> S3Lake::connect(World& world) {
+Result<void> S3Lake::connect(World& world, Reads reads) {
   const auto [bucket, prefix] = lake::cut_s3_path(tables_.string());
   s3_ = std::make_unique<aws::S3>(TRY(aws::S3::open(session_.client(), {.bucket = bucket})));
   endpoint_ = TRY(session_.settings().endpoint(aws::kS3));
-  TRY(s3_->probe(prefix + "/", world.random));
+  if (reads == Reads::Yes) TRY(s3_->probe(prefix + "/", world.random));
   return {};
 }
 

@@ -19,15 +19,17 @@ namespace millrace::app {
 /// Threads: safe from any.
 class S3Lake {
  public:
-  /// Asks the bucket whether it is there, may be written to and honours conditional writes.
+  /// Asks the bucket whether it is there, may be written to and honours conditional writes, but for
+  /// who only writes: the first write tells, and an answer is awaited for less.
   /// `place` is `s3://bucket/prefix`; `scratch` is a folder that is there and emptied at starts. A
-  /// cache of no bytes is none.
+  /// cache of no bytes is none. Who does not read data files needs no httpfs, and gets none.
+  enum class Reads : std::uint8_t { No, Yes };
   /// Errors  Invalid: no region, a store that cannot be a lake. Denied: no credentials, or not
   ///         allowed. NotFound: no bucket. Each with the mend.
   static base::Result<std::unique_ptr<S3Lake>> open(const std::string& place,
                                                     const os::Path& scratch,
                                                     const lake::FileCache::Options& cache,
-                                                    World& world);
+                                                    World& world, Reads reads = Reads::Yes);
 
   lake::Store& store() { return *store_; }
   const os::Path& tables() const { return tables_; }
@@ -40,7 +42,7 @@ class S3Lake {
 
  private:
   S3Lake(aws::Session& session, std::string place) : session_(session), tables_(std::move(place)) {}
-  base::Result<void> connect(World& world);
+  base::Result<void> connect(World& world, Reads reads);
   base::Result<void> open_cache(const lake::FileCache::Options& options, World& world);
   base::Result<void> write_httpfs(const os::Path& scratch, os::Disk& disk);
 

@@ -93,6 +93,8 @@ class Jobs {
   /// Runs what is due now, job by job. The thread of the schedule does the same at each look at the
   /// clock, but each job in a thread of its own.
   void run_due();
+  /// Whether some wait, for records on their way or for each other.
+  bool has_due() const;
 
   /// Commits the hot rows and runs one partition, fresh or not, or each stale one, oldest first.
   /// Errors  NotFound: no such job. Invalid: no such partition. Else what kept it from starting; a

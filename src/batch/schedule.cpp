@@ -156,6 +156,10 @@ bool Jobs::is_due(const Job& job) const {
   return job.due || job.fired;
 }
 
+bool Jobs::has_due() const {
+  return std::ranges::any_of(jobs_, [this](const auto& job) { return is_due(*job); });
+}
+
 const Jobs::Job* Jobs::find_job(const std::string& name) const {
   const auto job = std::ranges::find_if(jobs_, [&](const auto& j) { return j->name() == name; });
   return job == jobs_.end() ? nullptr : job->get();

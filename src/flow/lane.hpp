@@ -21,9 +21,12 @@ struct Lane {
     base::SteadyTime record_at{};  // when the last record came
     bool is_finished = false;      // closed, and read to its end by all tables that run
     // Of a source that several workers share:
-    bool is_ours = true;             // is read here
-    bool is_leaving = false;         // was: what was read of it is being committed, or dropped
-    std::uint64_t given = 0;         // when it was given to us, by `source::Share`
+    bool is_ours = true;      // is read here
+    bool is_leaving = false;  // was: what was read of it is being committed, or dropped
+    std::uint64_t given = 0;  // when it was given to us, by `source::Share`
+    // By table, what was committed when it left: whoever finds it there again knows its keys still.
+    std::vector<std::optional<std::int64_t>> left_at = {};
+    bool is_forgotten = false;       // its keys are not known any more
     base::SteadyTime rests_until{};  // another worker moved it: who has it will soon be known
     std::int64_t followed = -1;      // where another's commits stood last
   };

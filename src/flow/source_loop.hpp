@@ -98,7 +98,7 @@ class SourceLoop {
 
   /// As `Worker` has them.
   base::Result<void> catch_up(std::chrono::microseconds timeout);
-  base::Result<void> commit_now();
+  base::Result<void> commit_now(std::optional<base::SteadyTime> until = std::nullopt);
   std::vector<TableStatus> status() const;
 
  private:
@@ -120,6 +120,7 @@ class SourceLoop {
   base::Result<void> gain(const std::vector<std::size_t>& gained);
   base::Result<void> note_begins(std::size_t table, const std::vector<std::size_t>& gained);
   bool is_settled(std::size_t shard) const;
+  void leave(std::size_t shard);
   bool has_leaving(std::size_t table) const;
   void follow_others();
   std::vector<std::int64_t> our_shards() const;

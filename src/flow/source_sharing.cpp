@@ -137,6 +137,11 @@ Result<void> SourceLoop::drop_uncommitted() {
   }
   parts_.board->publish();
   for (const auto& table : parts_.tables) TRY(table->rebuild_dedupe(our_shards()));
+  for (auto& shard : lane.shards) {
+    if (shard.is_ours) continue;
+    shard.left_at.clear();
+    shard.is_forgotten = true;
+  }
   my_term_ = term;
   is_dirty_ = true;
   return {};
@@ -175,6 +180,16 @@ bool SourceLoop::has_leaving(std::size_t table) const {
   return false;
 }
 
+void SourceLoop::leave(std::size_t shard) {
+  auto& left = lanes_.front().shards[shard];
+  left.is_leaving = false;
+  left.left_at.clear();
+  if (left.is_forgotten) return;
+  for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
+    left.left_at.push_back(parts_.tables[i]->progress(id_of(i, shard)).committed);
+  }
+}
+
 Result<void> SourceLoop::take_share(const source::Share& share) {
   const auto now = parts_.tools->clock.steady_now();
   auto& lane = lanes_.front();
@@ -189,7 +204,7 @@ Result<void> SourceLoop::take_share(const source::Share& share) {
       shard.is_leaving = true;
       is_dirty_ = true;
     }
-    if (shard.is_leaving && is_settled(s)) shard.is_leaving = false;
+    if (shard.is_leaving && is_settled(s)) leave(s);
     if (shard.is_leaving) {
       has_to_share_ = true;
     } else if (!is_given) {
@@ -203,6 +218,7 @@ Result<void> SourceLoop::take_share(const source::Share& share) {
   TRY(gain(gained));
   for (const auto s : gained) {
     lane.shards[s].is_ours = true;
+    lane.shards[s].is_forgotten = false;
     lane.shards[s].given = share.given.at(lane.shards[s].id);
   }
   is_dirty_ = true;
@@ -213,26 +229,30 @@ Result<void> SourceLoop::take_share(const source::Share& share) {
 }
 
 // Takes shards up where the tables stand now, with the keys that their rows have claimed. The
-// positions come first: claims of later rows make a commit that another's position refuses.
+// positions come first: claims of later rows make a commit that another's position refuses. What
+// nobody moved since we had it brings no claims that we do not have.
 Result<void> SourceLoop::gain(const std::vector<std::size_t>& gained) {
-  std::vector<std::int64_t> numbers;
-  for (const auto s : gained) numbers.push_back(lanes_.front().shards[s].id.value());
-  const std::set<std::int64_t> only(numbers.begin(), numbers.end());
+  std::set<std::int64_t> numbers, moved;
+  for (const auto s : gained) numbers.insert(lanes_.front().shards[s].id.value());
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
     auto& table = *parts_.tables[i];
     TRY(table.table().refresh());
     TRY(note_begins(i, gained));
     for (const auto s : gained) {
+      const auto& shard = lanes_.front().shards[s];
       const auto id = id_of(i, s);
+      const auto there = table.table().snapshot()->transaction(id);
+      if (shard.left_at.empty() || shard.left_at[i] != there) moved.insert(shard.id.value());
       const auto event = states_[i].committed_events.find(id);
       table.resume(
-          id, parts_.stream->oldest(lanes_.front().shards[s].id),
+          id, parts_.stream->oldest(shard.id),
           event == states_[i].committed_events.end() ? std::nullopt : std::optional(event->second));
     }
-    remember_marks(table, parts_.source->name, *parts_.stream, only);
+    remember_marks(table, parts_.source->name, *parts_.stream, numbers);
   }
   parts_.board->publish();
-  for (const auto& table : parts_.tables) TRY(table->add_claims_of(numbers));
+  const std::vector<std::int64_t> claims(moved.begin(), moved.end());
+  for (const auto& table : parts_.tables) TRY(table->add_claims_of(claims));
   return release();  // so that the group is told, too
 }
 

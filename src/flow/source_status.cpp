@@ -15,14 +15,20 @@ using base::Result;
 using std::chrono::microseconds;
 
 void SourceLoop::add_replay(std::unique_ptr<ReplaySource> replay) {
-  std::lock_guard lock(mutex_);
-  new_replays_.push_back(std::move(replay));
+  {
+    std::lock_guard lock(mutex_);
+    new_replays_.push_back(std::move(replay));
+  }
+  parts_.stream->wake();
 }
 
 void SourceLoop::committed(std::size_t table, CommitJob job) {
-  std::lock_guard lock(mutex_);
-  committed_.emplace_back(table, std::move(job));
-  changed_.notify_all();
+  {
+    std::lock_guard lock(mutex_);
+    committed_.emplace_back(table, std::move(job));
+    changed_.notify_all();
+  }
+  parts_.stream->wake();
 }
 
 void SourceLoop::commit_failed(std::size_t table, const Error& error) {
@@ -160,12 +166,21 @@ Result<void> SourceLoop::catch_up(microseconds timeout) {
   return {};
 }
 
-Result<void> SourceLoop::commit_now() {
+Result<void> SourceLoop::commit_now(std::optional<base::SteadyTime> until) {
   std::unique_lock lock(mutex_);
   const auto mine = ++commits_asked_;
   const auto failures = commit_failures_;
-  changed_.wait(lock,
-                [&] { return ended_ || commits_done_ >= mine || commit_failures_ != failures; });
+  lock.unlock();
+  parts_.stream->wake();
+  lock.lock();
+  const auto is_over = [&] {
+    return ended_ || commits_done_ >= mine || commit_failures_ != failures;
+  };
+  if (!until) {
+    changed_.wait(lock, is_over);
+  } else if (!changed_.wait_until(lock, *until, is_over)) {
+    return Error{Code::Unavailable, "the commit is not done in time"};
+  }
   if (commits_done_ >= mine) return {};
   if (ended_) return *ended_;
   const auto failed = std::ranges::find_if(status_, [](const auto& s) { return !s.error.empty(); });

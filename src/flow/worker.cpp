@@ -234,8 +234,8 @@ Result<void> Worker::catch_up(microseconds timeout) {
   return {};
 }
 
-Result<void> Worker::commit_now() {
-  for (const auto& loop : loops_) TRY(loop->commit_now());
+Result<void> Worker::commit_now(std::optional<base::SteadyTime> until) {
+  for (const auto& loop : loops_) TRY(loop->commit_now(until));
   return {};
 }
 

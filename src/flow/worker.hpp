@@ -70,7 +70,8 @@ class Worker {
   /// Errors  Unavailable: not in time.
   base::Result<void> catch_up(std::chrono::microseconds timeout);
   /// Commits what is in the hot rows of all tables now.
-  base::Result<void> commit_now();
+  /// Errors  Unavailable: a commit failed, or is not done by `until`; it is tried again meanwhile.
+  base::Result<void> commit_now(std::optional<base::SteadyTime> until = std::nullopt);
   /// Both: whoever's records were acknowledged finds them committed.
   /// Errors  Unavailable: they could not be read in time.
   base::Result<void> take_in(std::chrono::microseconds timeout);

@@ -131,6 +131,16 @@ Result<std::shared_ptr<const Snapshot>> Table::load() const {
 }
 
 Result<Snapshot> Table::load_checkpoint(const os::Path& path, std::int64_t version) const {
+  if (tools_.store == nullptr) return read_checkpoint(path, version);
+  // Brought as a whole: an engine that cannot read where the table lies can read it then.
+  const auto draft = store_.draft_of(path);
+  TRY(os::write_file(tools_.disk, draft, TRY(store_.read(path))));
+  auto snapshot = read_checkpoint(draft, version);
+  TRY(tools_.disk.remove(draft));
+  return std::move(snapshot).context(path.string());
+}
+
+Result<Snapshot> Table::read_checkpoint(const os::Path& path, std::int64_t version) const {
   auto connection = TRY(tools_.engine.connect());
   const std::string file = base::sql_string(path.string());
   const auto there = TRY(connection.scalar(fmt::format(

@@ -154,6 +154,7 @@ class Table {
   base::Result<std::shared_ptr<const Snapshot>> load() const;
   base::Result<std::vector<os::FileInfo>> list_log() const;
   base::Result<Snapshot> load_checkpoint(const os::Path& path, std::int64_t version) const;
+  base::Result<Snapshot> read_checkpoint(const os::Path& file, std::int64_t version) const;
   base::Result<std::shared_ptr<const Snapshot>> advance(std::shared_ptr<const Snapshot> from) const;
   base::Result<std::optional<Conflict>> find_conflict(const Transaction& transaction,
                                                       const Snapshot& now) const;

@@ -63,6 +63,25 @@ bool KinesisShard::skip_ahead() {
   return true;
 }
 
+void KinesisShard::seek_for(const std::vector<aws::StreamRecord>& records) {
+  const auto& first = records.front().sequence_number;
+  const auto is_before_them = [&](const auto& place) {
+    return place.second.empty() || is_before(place.second, first);
+  };
+  const auto next = std::ranges::find_if_not(places_, is_before_them);
+  if (next == places_.begin()) return seek(next->first);
+  const auto last = std::prev(next);
+  if (next == places_.end() || is_before(records.back().sequence_number, next->second)) {
+    return seek(last->first);  // nothing tells that they do not follow
+  }
+  Part part{.first = last->first, .records = {}, .cuts = {}, .owned = {}};
+  for (const auto& record : records) {
+    if (!is_before(next->second, record.sequence_number)) add_record(record, part);
+  }
+  const auto reached = last->first.plus(static_cast<std::int64_t>(part.records.size()));
+  seek(reached == next->first ? last->first : next->first);
+}
+
 KinesisShard::Fits KinesisShard::fits(const aws::RecordPage& page, const std::string& first) const {
   const std::string& wanted = after_.empty() ? first : after_;
   for (const auto& record : page.records) {

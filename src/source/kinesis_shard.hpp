@@ -22,6 +22,7 @@ class KinesisShard {
   KinesisShard(base::ShardId id, std::optional<log::HashRange> range) : id_(id), range_(range) {}
 
   base::ShardId id() const { return id_; }
+  void set_range(std::optional<log::HashRange> range) { range_ = range; }
 
   /// A place that a table knows, or that is known otherwise.
   void remember(base::Offset position, const KinesisPlace& place);
@@ -39,8 +40,13 @@ class KinesisShard {
   void seek(base::Offset from);
   /// Goes to the next known place behind this one. False: there is none.
   bool skip_ahead();
+  /// Goes to the place that `records` lead on from, which are consecutive: the last one before
+  /// them, if what they hold up to the next place agrees with it; else that next place. What was
+  /// fetched is dropped.
+  void seek_for(const std::vector<aws::StreamRecord>& records);
   /// Where the next page has to begin: after this sequence number; empty: at the shard's beginning.
   const std::string& after() const { return after_; }
+  base::Offset begin() const { return begin_; }
   base::Offset end() const { return end_; }
 
   /// What a page says.
@@ -78,7 +84,7 @@ class KinesisShard {
   void note(base::Offset position, const std::string& sequence_number);
 
   const base::ShardId id_;
-  const std::optional<log::HashRange> range_;
+  std::optional<log::HashRange> range_;
   std::map<base::Offset, std::string> places_{{base::Offset(0), ""}};  // read up to: after
   base::Offset greatest_;  // position that a table knows
   std::deque<std::shared_ptr<const Part>> parts_;

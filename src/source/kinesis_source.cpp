@@ -6,6 +6,7 @@
 
 #include "source/events.hpp"
 #include "source/kinesis_feed.hpp"
+#include "source/kinesis_names.hpp"
 
 namespace millrace::source {
 
@@ -35,10 +36,7 @@ KinesisFeed::~KinesisFeed() {
 
 Result<void> KinesisFeed::open() {
   const auto summary = TRY(stream_.describe());
-  // Two lives of a stream differ in when they began.
-  incarnation_ = fmt::format(
-      "{}",
-      std::chrono::floor<std::chrono::milliseconds>(summary.created_at).time_since_epoch().count());
+  incarnation_ = incarnation_of(summary);
   const auto shards = TRY(stream_.list_shards());
   if (!settings_.fan_out.empty()) TRY(stream_.consumer(settings_.fan_out));
   const std::lock_guard lock(mutex_);

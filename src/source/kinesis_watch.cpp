@@ -6,6 +6,7 @@
 
 #include "source/events.hpp"
 #include "source/kinesis_feed.hpp"
+#include "source/kinesis_names.hpp"
 
 namespace millrace::source {
 
@@ -17,42 +18,15 @@ using Steady = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::string_view kShardPrefix = "shardId-";
-constexpr std::int64_t kShardNumberMax = 100'000;
 constexpr auto kWatchPauseMin = std::chrono::milliseconds(500);
-
-std::optional<ShardId> number_of(std::string_view name) {
-  if (!name.starts_with(kShardPrefix) || name.size() != kShardPrefix.size() + 12) {
-    return std::nullopt;
-  }
-  std::int64_t number = 0;
-  const auto digits = name.substr(kShardPrefix.size());
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-  if (number < 0 || number > kShardNumberMax) return std::nullopt;
-  return ShardId(number);
-}
-
-std::optional<log::HashRange> range_of(const aws::ShardInfo& info) {
-  const auto first = log::parse_decimal(info.first_hash_key);
-  const auto last = log::parse_decimal(info.last_hash_key);
-  if (!first || !last) return std::nullopt;
-  return log::HashRange{*first, *last};
-}
 
 }  // namespace
 
 Result<void> KinesisFeed::take_shards(const std::vector<aws::ShardInfo>& shards) {
   std::map<ShardId, const aws::ShardInfo*> listed;
   for (const auto& info : shards) {
-    const auto number = number_of(info.id);
-    if (!number) {
-      return Error{Code::Invalid,
-                   fmt::format("source '{}': the shard '{}' is named in another way than "
-                               "shardId-000000000000, up to number {}",
-                               name_, info.id, kShardNumberMax)};
-    }
-    listed[*number] = &info;
+    const auto number = TRY(shard_number(info.id).context(fmt::format("source '{}'", name_)));
+    listed[number] = &info;
   }
   const auto count = listed.empty() ? 0 : listed.rbegin()->first.value() + 1;
   const bool is_first_time = lanes_.empty();
@@ -61,13 +35,13 @@ Result<void> KinesisFeed::take_shards(const std::vector<aws::ShardInfo>& shards)
     auto lane = std::make_unique<Lane>(
         Lane{.shard = KinesisShard(ShardId(number), found == listed.end()
                                                         ? std::optional<log::HashRange>()
-                                                        : range_of(*found->second))});
+                                                        : hash_range_of(*found->second))});
     lane->is_listed = found != listed.end();
     lane->is_ended = !lane->is_listed;
     if (lane->is_listed) {
       lane->name = found->second->id;
       for (const auto* parent : {&found->second->parent, &found->second->adjacent_parent}) {
-        const auto of = number_of(*parent);
+        const auto of = shard_number(*parent);
         if (of && of->value() < number) lane->parents.push_back(*of);
       }
     }

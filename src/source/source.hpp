@@ -70,6 +70,9 @@ class Source {
   virtual bool wait_beyond(std::span<const base::Offset> positions,
                            std::chrono::microseconds timeout, std::stop_token stop) = 0;
 
+  /// Ends a `wait_beyond` that is under way: there is something else to do.
+  virtual void wake() {}
+
   /// What a commit of `position`, which was read up to, must carry beside it; none: nothing.
   virtual std::optional<Mark> mark(base::ShardId /*shard*/, base::Offset /*position*/) const {
     return std::nullopt;

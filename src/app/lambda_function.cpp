@@ -1,0 +1,125 @@
+#include "app/lambda_function.hpp"
+
+#include <algorithm>
+
+#include "app/handed_sources.hpp"
+#include "app/schema_registry.hpp"
+#include "base/text.hpp"
+
+namespace millrace::app {
+
+using base::Result;
+
+namespace {
+
+// Nobody looks at other processes' rows here: each batch asks for itself.
+constexpr auto kNeverFollow = std::chrono::hours(24 * 365);
+
+bool has_chained_tables(const config::Pipeline& pipeline) {
+  return std::ranges::any_of(pipeline.tables, &config::Table::from_is_table);
+}
+
+}  // namespace
+
+LambdaFunction::~LambdaFunction() {
+  handler_.reset();
+}
+
+Result<std::unique_ptr<LambdaFunction>> LambdaFunction::open(const config::Pipeline& pipeline,
+                                                             LambdaFunctionOptions options,
+                                                             World& world) {
+  options.data = std::filesystem::absolute(options.data).lexically_normal();
+  std::unique_ptr<LambdaFunction> function(new LambdaFunction(pipeline, std::move(options), world));
+  TRY(function->open_engine());
+  TRY(function->open_sources());
+  TRY(function->open_worker());
+  return function;
+}
+
+Result<void> LambdaFunction::open_engine() {
+  const auto scratch = options_.data / "scratch";
+  TRY(os::remove_all(world_.disk, scratch));
+  TRY(world_.disk.make_directories(scratch));
+  sql::InstanceOptions engine{.threads = 1,
+                              .memory_bytes_max = options_.memory.worker_engine,
+                              .scratch = scratch,
+                              .time_zone = pipeline_.timezone};
+  if (pipeline_.is_lake_on_s3()) {
+    // Only a table that reads another one is ever behind it, and reads its files then.
+    const auto reads = has_chained_tables(pipeline_) ? S3Lake::Reads::Yes : S3Lake::Reads::No;
+    s3_lake_ =
+        TRY(S3Lake::open(pipeline_.lake, scratch, {.folder = {}, .bytes_max = 0}, world_, reads));
+    engine.httpfs = s3_lake_->httpfs();
+    engine.ca_file = s3_lake_->ca_file();
+  }
+  engine_ = TRY(sql::Instance::open(engine));
+  if (!engine.httpfs.empty()) TRY(engine_->read_s3(TRY(s3_lake_->access())));
+  return {};
+}
+
+Result<void> LambdaFunction::open_sources() {
+  for (const auto& source : pipeline_.sources) {
+    sources_[source.name] = TRY(open_handed_source(source, options_.accepts_lost_records, world_));
+  }
+  lookups_ =
+      std::make_unique<Lookups>(pipeline_, *engine_, world_, options_.data / "scratch" / "lookups");
+  if (!lookups_->errors().empty()) return lookups_->errors().front();
+  lookups_->start_refreshing();
+  return {};
+}
+
+Result<void> LambdaFunction::open_worker() {
+  lake::Tools tools{world_.disk, *engine_, world_.clock, world_.random, world_.telemetry()};
+  tools.tables = pipeline_.lake;
+  if (s3_lake_) {
+    tools.store = &s3_lake_->store();
+    tools.tables = s3_lake_->tables();
+  }
+  flow::WorkerParts parts{
+      .pipeline = pipeline_,
+      .sources = {},
+      .registries = TRY(open_schema_registries(pipeline_, world_.clock)),
+      .lookups = lookups_->by_name(),
+      .tools = tools,
+      .board = board_,
+      .folder = options_.data,
+      .options = {.dedupe_bytes_max = options_.memory.dedupe, .follow_every = kNeverFollow}};
+  for (const auto& [name, source] : sources_) parts.sources[name] = source.get();
+  parts.options.loop.hot_bytes_max = options_.memory.hot_rows;
+  // Whose a shard is, the next batch says.
+  parts.options.loop.rest_when_overtaken = std::chrono::microseconds(0);
+  worker_ = TRY(flow::Worker::open(std::move(parts)));
+  return {};
+}
+
+void LambdaFunction::start(Command command) {
+  lambda::HandlerParts parts{.pipeline = pipeline_,
+                             .worker = *worker_,
+                             .sources = {},
+                             .look_again =
+                                 [this](const std::string& source) {
+                                   return look_for_shards(*pipeline_.source(source),
+                                                          *sources_.at(source), world_);
+                                 },
+                             .command = std::move(command),
+                             .clock = world_.clock,
+                             .random = world_.random,
+                             .telemetry = world_.telemetry()};
+  for (const auto& [name, source] : sources_) parts.sources[name] = source.get();
+  handler_ = std::make_unique<lambda::Handler>(std::move(parts));
+  worker_->start([this](const base::Error& error) {
+    const std::lock_guard lock(mutex_);
+    failure_ = error;
+  });
+}
+
+Result<std::string> LambdaFunction::handle(const lambda::Invocation& invocation) {
+  return handler_->handle(invocation);
+}
+
+std::optional<base::Error> LambdaFunction::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+}  // namespace millrace::app

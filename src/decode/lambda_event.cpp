@@ -1,0 +1,238 @@
+#include "decode/lambda_event.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "base/base64.hpp"
+#include "base/text.hpp"
+
+namespace millrace::decode {
+
+namespace dom = simdjson::dom;
+using base::Code;
+using base::Error;
+using base::Result;
+using Kind = LambdaEvent::Kind;
+
+namespace {
+
+constexpr std::size_t kShownMax = 80;
+constexpr std::string_view kKnown =
+    "this function takes events of Kinesis, SQS, Firehose (transformation), EventBridge, API "
+    "Gateway and function URLs, and {\"millrace\": \"jobs\"} or {\"millrace\": \"maintain\"}";
+
+/// Where in the event something stands.
+struct At {
+  std::string list;
+  std::size_t index = 0;
+
+  Error error(std::string_view member, std::string_view what) const {
+    return {Code::Invalid, fmt::format("{}[{}].{}: {}", list, index, member, what)};
+  }
+};
+
+Result<std::string_view> text_of(dom::element from, const char* member, const At& at) {
+  std::string_view text;
+  if (from.at_key(member).get_string().get(text)) return at.error(member, "a text is expected");
+  return text;
+}
+
+std::string_view text_or_empty(dom::element from, const char* member) {
+  std::string_view text;
+  return from.at_key(member).get_string().get(text) ? std::string_view() : text;
+}
+
+Result<std::string> bytes_of(dom::element from, const char* member, const At& at) {
+  auto bytes = base::decode_base64(TRY(text_of(from, member, at)));
+  if (!bytes) return at.error(member, "it is no base64");
+  return std::move(*bytes);
+}
+
+base::Time time_of(double seconds) {
+  return base::Time(std::chrono::microseconds(std::llround(seconds * 1e6)));
+}
+
+Result<EventRecord> read_kinesis(dom::element record, const At& at) {
+  dom::element kinesis;
+  if (record.at_key("kinesis").get(kinesis)) return at.error("kinesis", "it is missing");
+  EventRecord read{.id = std::string(TRY(text_of(kinesis, "sequenceNumber", at))),
+                   .shard = {},
+                   .key = std::string(TRY(text_of(kinesis, "partitionKey", at))),
+                   .data = TRY(bytes_of(kinesis, "data", at)),
+                   .arrived_at = {}};
+  const auto id = TRY(text_of(record, "eventID", at));
+  const auto colon = id.find(':');
+  if (!id.starts_with("shardId-") || colon == std::string_view::npos) {
+    return at.error("eventID", "`shardId-…:sequence number` is expected");
+  }
+  read.shard = id.substr(0, colon);
+  double seconds = 0;
+  if (kinesis.at_key("approximateArrivalTimestamp").get_double().get(seconds)) {
+    return at.error("kinesis.approximateArrivalTimestamp", "a number is expected");
+  }
+  read.arrived_at = time_of(seconds);
+  return read;
+}
+
+Result<EventRecord> read_sqs(dom::element record, const At& at) {
+  EventRecord read{.id = std::string(TRY(text_of(record, "messageId", at))),
+                   .shard = {},
+                   .key = {},
+                   .data = std::string(TRY(text_of(record, "body", at))),
+                   .arrived_at = {}};
+  dom::element attributes;
+  if (record.at_key("attributes").get(attributes)) return at.error("attributes", "it is missing");
+  read.key = text_or_empty(attributes, "MessageGroupId");
+  const auto sent = TRY(text_of(attributes, "SentTimestamp", at));
+  std::int64_t milliseconds = 0;
+  if (std::from_chars(sent.data(), sent.data() + sent.size(), milliseconds).ec != std::errc()) {
+    return at.error("attributes.SentTimestamp", "milliseconds are expected");
+  }
+  read.arrived_at = base::Time(std::chrono::milliseconds(milliseconds));
+  return read;
+}
+
+Result<LambdaEvent> read_records(dom::array records) {
+  LambdaEvent event;
+  event.records.reserve(records.size());
+  At at{"Records"};
+  for (const auto record : records) {
+    const auto service = text_or_empty(record, "eventSource");
+    if (service != "aws:kinesis" && service != "aws:sqs") {
+      // S3 writes its own in lower case, SNS in upper case.
+      const auto other = service.empty() ? text_or_empty(record, "EventSource") : service;
+      return Error{Code::Invalid,
+                   fmt::format("an event of '{}': {}", base::printable(other, kShownMax), kKnown)};
+    }
+    const auto arn = TRY(text_of(record, "eventSourceARN", at));
+    const auto kind = service == "aws:sqs" ? Kind::Sqs : Kind::Kinesis;
+    if (at.index == 0) {
+      event.kind = kind;
+      event.from = arn;
+    } else if (event.kind != kind || event.from != arn) {
+      return at.error("eventSourceARN", "the event holds records of several streams or queues");
+    }
+    event.records.push_back(
+        TRY(kind == Kind::Sqs ? read_sqs(record, at) : read_kinesis(record, at)));
+    ++at.index;
+  }
+  if (event.records.empty()) return Error{Code::Invalid, "`Records` is empty"};
+  return event;
+}
+
+Result<LambdaEvent> read_firehose(dom::element document, dom::array records) {
+  LambdaEvent event{.kind = Kind::Firehose,
+                    .from = std::string(text_or_empty(document, "deliveryStreamArn"))};
+  event.records.reserve(records.size());
+  At at{"records"};
+  for (const auto record : records) {
+    std::int64_t milliseconds = 0;
+    if (record.at_key("approximateArrivalTimestamp").get_int64().get(milliseconds)) {
+      return at.error("approximateArrivalTimestamp", "milliseconds are expected");
+    }
+    event.records.push_back({.id = std::string(TRY(text_of(record, "recordId", at))),
+                             .shard = {},
+                             .key = {},
+                             .data = TRY(bytes_of(record, "data", at)),
+                             .arrived_at = base::Time(std::chrono::milliseconds(milliseconds))});
+    ++at.index;
+  }
+  return event;
+}
+
+Result<LambdaEvent> read_event_bridge(dom::element document, dom::element detail) {
+  const auto id = text_or_empty(document, "id");
+  const auto time = base::parse_time(text_or_empty(document, "time"));
+  if (id.empty() || !time) {
+    return Error{Code::Invalid, "an event of EventBridge has the members `id` and `time`"};
+  }
+  LambdaEvent event{.kind = Kind::EventBridge,
+                    .from = std::string(text_or_empty(document, "source"))};
+  event.records.push_back({.id = std::string(id),
+                           .shard = {},
+                           .key = {},
+                           .data = simdjson::minify(detail),
+                           .arrived_at = *time});
+  return event;
+}
+
+// Headers of a REST API keep the case in which they came.
+std::string header_of(dom::element document, std::string_view name) {
+  dom::object headers;
+  if (document.at_key("headers").get_object().get(headers)) return "";
+  std::string_view text;
+  return headers.at_key_case_insensitive(name).get_string().get(text) ? "" : std::string(text);
+}
+
+Result<LambdaEvent> read_request(dom::element document) {
+  LambdaEvent event{.kind = Kind::Http, .from = {}};
+  auto& request = event.request;
+  request.is_rest = text_or_empty(document, "version") != "2.0";
+  if (request.is_rest) {
+    request.method = text_or_empty(document, "httpMethod");
+    request.path = text_or_empty(document, "path");
+  } else {
+    dom::element http;
+    if (document.at_key("requestContext").at_key("http").get(http)) {
+      return Error{Code::Invalid, "requestContext.http: it is missing"};
+    }
+    request.method = text_or_empty(http, "method");
+    request.path = text_or_empty(document, "rawPath");
+  }
+  request.content_type = header_of(document, "content-type");
+  request.content_encoding = header_of(document, "content-encoding");
+  request.body = text_or_empty(document, "body");
+  bool is_base64 = false;
+  if (document.at_key("isBase64Encoded").get_bool().get(is_base64) || !is_base64) return event;
+  auto bytes = base::decode_base64(request.body);
+  if (!bytes) return Error{Code::Invalid, "body: it is no base64"};
+  request.body = std::move(*bytes);
+  return event;
+}
+
+Result<LambdaEvent> read_document(dom::element document) {
+  if (!document.is_object()) return Error{Code::Invalid, "the event is no JSON object"};
+  dom::array records;
+  dom::element any;
+  if (!document.at_key("Records").get_array().get(records)) return read_records(records);
+  if (!document.at_key("records").get_array().get(records)) {
+    return read_firehose(document, records);
+  }
+  if (!document.at_key("detail-type").get(any) && !document.at_key("detail").get(any)) {
+    return read_event_bridge(document, any);
+  }
+  if (!document.at_key("requestContext").get(any)) return read_request(document);
+  std::string_view command;
+  if (!document.at_key("millrace").get_string().get(command)) {
+    return LambdaEvent{.kind = Kind::Command, .from = {}, .command = std::string(command)};
+  }
+  return Error{Code::Invalid, fmt::format("an event of an unknown kind: {}", kKnown)};
+}
+
+}  // namespace
+
+struct LambdaEventReader::Parser {
+  dom::parser parser;
+};
+
+LambdaEventReader::LambdaEventReader() : parser_(std::make_unique<Parser>()) {}
+LambdaEventReader::~LambdaEventReader() = default;
+
+Result<LambdaEvent> LambdaEventReader::read(std::string_view body) {
+  dom::element document;
+  if (const auto error = parser_->parser.parse(body.data(), body.size()).get(document)) {
+    return Error{Code::Invalid,
+                 fmt::format("the event is not JSON: {}", simdjson::error_message(error))};
+  }
+  return read_document(document);
+}
+
+std::string_view name_in_arn(std::string_view arn) {
+  const auto end = arn.find_last_of("/:");
+  return end == std::string_view::npos ? arn : arn.substr(end + 1);
+}
+
+}  // namespace millrace::decode

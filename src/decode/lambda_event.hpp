@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+
+namespace millrace::decode {
+
+/// One record of an event.
+struct EventRecord {
+  std::string id;     ///< Kinesis: sequence number; SQS: message id; Firehose: record id
+  std::string shard;  ///< Kinesis: `shardId-000000000007`
+  std::string key;    ///< partition key; SQS: message group
+  std::string data;
+  base::Time arrived_at;
+};
+
+/// An HTTP request, as API Gateway or a function URL hands it on.
+struct EventRequest {
+  bool is_rest = false;  ///< payload version 1.0, of REST APIs; else 2.0
+  std::string method;
+  std::string path;
+  std::string content_type;
+  std::string content_encoding;
+  std::string body;
+};
+
+/// What a function of AWS Lambda is invoked with.
+struct LambdaEvent {
+  enum class Kind : std::uint8_t {
+    Kinesis,      ///< records of one stream
+    Sqs,          ///< messages of one queue
+    Firehose,     ///< records of a delivery stream, to be transformed
+    EventBridge,  ///< one event: its `detail` is the record
+    Http,
+    Command,  ///< `{"millrace": "maintain"}`
+  };
+  Kind kind = Kind::Command;
+  std::string from;  ///< ARN of the stream, queue or delivery stream; EventBridge: `source`
+  std::string command = {};
+  std::vector<EventRecord> records = {};  ///< in their order
+  EventRequest request = {};              ///< of Http
+};
+
+/// The name of a stream or queue in its ARN: what follows the last `/` or `:`.
+std::string_view name_in_arn(std::string_view arn);
+
+/// Reads events; it keeps its memory from one to the next. Threads: one at a time.
+class LambdaEventReader {
+ public:
+  LambdaEventReader();
+  ~LambdaEventReader();
+
+  /// Errors  Invalid: no JSON, an event of a service that is not known, records of several streams,
+  ///         or a member that is missing or wrong, with its path (`Records[3].kinesis.data`).
+  /// Source  AWS Lambda developer guide, the examples of events of each service.
+  base::Result<LambdaEvent> read(std::string_view body);
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+};
+
+}  // namespace millrace::decode

@@ -1,0 +1,201 @@
+#include "source/handed_source.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace millrace::source {
+
+using base::Code;
+using base::Error;
+using base::Offset;
+using base::Result;
+using base::ShardId;
+
+namespace {
+
+constexpr Offset kNotAskedFor{INT64_MAX};
+
+// As long a text as the number is great, so that all of them compare as numbers do.
+std::string arrival_number(std::int64_t position) {
+  return std::to_string(position + 1);
+}
+
+}  // namespace
+
+HandedSource::HandedSource(HandedSourceOptions options) : options_(std::move(options)) {
+  grow(static_cast<std::size_t>(options_.shard_count));
+}
+
+void HandedSource::grow(std::size_t count) {
+  while (lanes_.size() < count) {
+    lanes_.push_back(std::make_unique<Lane>(ShardId(static_cast<std::int64_t>(lanes_.size()))));
+  }
+}
+
+void HandedSource::set_range(ShardId shard, std::optional<log::HashRange> range) {
+  const std::lock_guard lock(mutex_);
+  grow(static_cast<std::size_t>(shard.value()) + 1);
+  at(shard).shard.set_range(range);
+}
+
+void HandedSource::hand(ShardId shard, std::vector<aws::StreamRecord> records) {
+  const std::lock_guard lock(mutex_);
+  grow(static_cast<std::size_t>(shard.value()) + 1);
+  auto& lane = at(shard);
+  lane.records = std::move(records);
+  lane.is_new = true;
+  lane.is_placed = lane.is_taken = lane.records.empty();
+  lane.committed.reset();
+  lane.gap.reset();
+  auto next = std::make_shared<Share>(*share_);
+  next->given[shard] = ++gifts_;
+  share_ = std::move(next);
+  changed_.notify_all();
+}
+
+void HandedSource::take_back(ShardId shard) {
+  const std::lock_guard lock(mutex_);
+  auto& lane = at(shard);
+  lane.records.clear();
+  lane.shard.seek(lane.shard.end());
+}
+
+Result<void> HandedSource::wait_taken(ShardId shard, std::chrono::steady_clock::time_point until) {
+  std::unique_lock lock(mutex_);
+  auto& lane = at(shard);
+  if (!changed_.wait_until(lock, until, [&] { return lane.is_taken || lane.gap; })) {
+    return Error{
+        Code::Unavailable,
+        fmt::format("source '{}': its tables have not taken all records in time", options_.name)};
+  }
+  if (lane.gap) return *lane.gap;
+  return {};
+}
+
+std::size_t HandedSource::committed(ShardId shard) const {
+  const std::lock_guard lock(mutex_);
+  const auto& lane = at(shard);
+  if (!lane.is_placed || !lane.committed) return 0;
+  const auto place = lane.shard.place(*lane.committed);
+  if (!place) return 0;
+  return static_cast<std::size_t>(std::ranges::count_if(lane.records, [&](const auto& record) {
+    return !is_before(place->after, record.sequence_number);
+  }));
+}
+
+int HandedSource::shard_count() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int>(lanes_.size());
+}
+
+Offset HandedSource::oldest(ShardId shard) const {
+  const std::lock_guard lock(mutex_);
+  return at(shard).shard.smallest().value_or(Offset(0));
+}
+
+Offset HandedSource::end(ShardId shard) const {
+  const std::lock_guard lock(mutex_);
+  return at(shard).shard.end();
+}
+
+// Where the tables stand is known now.
+void HandedSource::place(Lane& lane) const {
+  if (options_.numbering == HandedSourceOptions::Numbering::Arrival) {
+    auto next = lane.shard.greatest().value();
+    for (auto& record : lane.records) record.sequence_number = arrival_number(next++);
+    lane.shard.seek(lane.shard.greatest());
+  } else {
+    lane.shard.seek_for(lane.records);
+  }
+  // A copy: after a conflict with another process they are placed anew.
+  lane.shard.add({.records = lane.records, .next = {}});
+  lane.is_placed = true;
+}
+
+Result<base::RecordBatch> HandedSource::read(ShardId shard, Offset from, std::uint64_t bytes_max) {
+  const std::lock_guard lock(mutex_);
+  auto& lane = at(shard);
+  if (lane.records.empty()) return base::RecordBatch{shard, {}, from, {}};
+  if (!lane.is_placed) place(lane);
+  if (from < lane.shard.begin()) return skip_gap(lane, from);
+  auto batch = lane.shard.take(from, bytes_max);
+  if (from >= lane.shard.end() && !lane.is_taken) {
+    lane.is_taken = true;
+    changed_.notify_all();
+  }
+  return batch;
+}
+
+// What the table stands before will not come: it was handed in when others took it.
+base::RecordBatch HandedSource::skip_gap(Lane& lane, Offset from) {
+  base::RecordBatch nothing{lane.shard.id(), {}, from, {}};
+  if (options_.numbering == HandedSourceOptions::Numbering::Arrival ||
+      options_.accepts_lost_records) {
+    nothing.next = lane.shard.begin();
+    return nothing;
+  }
+  lane.gap =
+      Error{Code::NotFound,
+            fmt::format(
+                "source '{}', shard {}: a table stands at record {}, and what was handed in "
+                "begins with record {}: those between came before the table was there. Run the "
+                "file with `millrace run` until the table has them, if the stream still does, or "
+                "set MILLRACE_ACCEPT_LOST_RECORDS=1 to go on without them",
+                options_.name, lane.shard.id().value(), from.value(), lane.shard.begin().value())};
+  changed_.notify_all();
+  return nothing;
+}
+
+bool HandedSource::wait_beyond(std::span<const Offset> positions, std::chrono::microseconds timeout,
+                               std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  const auto wakes = wakes_;
+  return changed_.wait_for(lock, std::move(stop), timeout, [&] {
+    if (wakes_ != wakes) return true;
+    const auto count = std::min(positions.size(), lanes_.size());
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      if (std::exchange(lanes_[i]->is_new, false)) return true;
+      if (i < count && positions[i] != kNotAskedFor && lanes_[i]->shard.has(positions[i])) {
+        return true;
+      }
+    }
+    return false;
+  });
+}
+
+void HandedSource::wake() {
+  const std::lock_guard lock(mutex_);
+  ++wakes_;
+  changed_.notify_all();
+}
+
+std::optional<Mark> HandedSource::mark(ShardId shard, Offset position) const {
+  const std::lock_guard lock(mutex_);
+  const auto place = at(shard).shard.place(position);
+  return place ? mark_of(*place) : std::nullopt;
+}
+
+void HandedSource::remember(ShardId shard, Offset position, const Mark& mark) {
+  const std::lock_guard lock(mutex_);
+  grow(static_cast<std::size_t>(shard.value()) + 1);
+  auto& lane = at(shard);
+  lane.shard.remember(position, place_of(mark));
+  lane.is_placed = lane.is_taken = lane.records.empty();
+}
+
+std::shared_ptr<const Share> HandedSource::share() const {
+  const std::lock_guard lock(mutex_);
+  return share_;
+}
+
+Result<void> HandedSource::release(std::span<const Offset> positions) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < std::min(positions.size(), lanes_.size()); ++i) {
+    lanes_[i]->committed = positions[i];
+    lanes_[i]->shard.release(positions[i]);
+  }
+  return {};
+}
+
+}  // namespace millrace::source
