@@ -27,8 +27,8 @@ std::string environment(const char* name, std::string otherwise = {}) {
 // What Lambda gives the function; what is not said elsewhere is left to the program itself.
 std::uint64_t memory_of_function() {
   const auto megabytes = environment("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
-  const auto bytes = megabytes.empty() ? Result<std::uint64_t>(os::memory_bytes())
-                                       : base::parse_bytes(megabytes + "MiB");
+  auto bytes = megabytes.empty() ? Result<std::uint64_t>(os::memory_bytes())
+                                 : base::parse_bytes(megabytes + "MiB");
   return std::max(kMemoryMin / 2, std::move(bytes).value_or(kMemoryMin));
 }
 

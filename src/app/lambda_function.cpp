@@ -21,9 +21,7 @@ bool has_chained_tables(const config::Pipeline& pipeline) {
 
 }  // namespace
 
-LambdaFunction::~LambdaFunction() {
-  handler_.reset();
-}
+LambdaFunction::~LambdaFunction() = default;
 
 Result<std::unique_ptr<LambdaFunction>> LambdaFunction::open(const config::Pipeline& pipeline,
                                                              LambdaFunctionOptions options,
@@ -53,8 +51,9 @@ Result<void> LambdaFunction::open_engine() {
     engine.ca_file = s3_lake_->ca_file();
   }
   engine_ = TRY(sql::Instance::open(engine));
-  if (!engine.httpfs.empty()) TRY(engine_->read_s3(TRY(s3_lake_->access())));
-  return {};
+  if (engine.httpfs.empty()) return {};
+  const auto access = TRY(s3_lake_->access());
+  return engine_->read_s3(access);
 }
 
 Result<void> LambdaFunction::open_sources() {
@@ -108,6 +107,7 @@ void LambdaFunction::start(Command command) {
   for (const auto& [name, source] : sources_) parts.sources[name] = source.get();
   handler_ = std::make_unique<lambda::Handler>(std::move(parts));
   worker_->start([this](const base::Error& error) {
+    for (const auto& [name, source] : sources_) source->fail(error);
     const std::lock_guard lock(mutex_);
     failure_ = error;
   });

@@ -47,7 +47,7 @@ TEST(LambdaEvent, ReadsRecordsOfKinesis) {
   EXPECT_EQ(first.shard, "shardId-000000000006");
   EXPECT_EQ(first.key, "k1");
   EXPECT_EQ(first.data, "Hello");
-  EXPECT_EQ(base::format_time(first.arrived_at), "2018-12-17T22:10:50.987Z");
+  EXPECT_EQ(base::format_time(first.arrived_at), "2018-12-17T22:10:50.987000Z");
   EXPECT_EQ(event.records[1].data, "{}");
 }
 
@@ -62,7 +62,7 @@ TEST(LambdaEvent, ReadsMessagesOfSqs) {
   EXPECT_EQ(event.records[0].id, "m1");
   EXPECT_EQ(event.records[0].key, "g");
   EXPECT_EQ(event.records[0].data, R"({"a":1})");
-  EXPECT_EQ(base::format_time(event.records[0].arrived_at), "2018-12-17T21:37:29.183Z");
+  EXPECT_EQ(base::format_time(event.records[0].arrived_at), "2018-12-17T21:37:29.183000Z");
 }
 
 TEST(LambdaEvent, ReadsRecordsOfFirehose) {

@@ -134,7 +134,8 @@ Result<Snapshot> Table::load_checkpoint(const os::Path& path, std::int64_t versi
   if (tools_.store == nullptr) return read_checkpoint(path, version);
   // Brought as a whole: an engine that cannot read where the table lies can read it then.
   const auto draft = store_.draft_of(path);
-  TRY(os::write_file(tools_.disk, draft, TRY(store_.read(path))));
+  const auto bytes = TRY(store_.read(path));
+  TRY(os::write_file(tools_.disk, draft, bytes));
   auto snapshot = read_checkpoint(draft, version);
   TRY(tools_.disk.remove(draft));
   return std::move(snapshot).context(path.string());

@@ -17,7 +17,7 @@ void invoked(base::Telemetry telemetry, std::string_view kind, std::size_t recor
   const std::string name(kind);
   telemetry.metrics
       .histogram("millrace_lambda_invocation_seconds", "From an event to its answer.",
-                 {{"event", name}})
+                 base::latency_bounds(), {{"event", name}})
       .observe(seconds(took));
   telemetry.metrics
       .counter("millrace_lambda_records_total", "Records that events brought.", {{"event", name}})
@@ -48,7 +48,7 @@ void age(base::Telemetry telemetry, const std::string& source, std::chrono::nano
   telemetry.metrics
       .histogram("millrace_lambda_age_seconds",
                  "Age of a batch's oldest record when the tables had committed it.",
-                 {{"source", source}})
+                 base::latency_bounds(), {{"source", source}})
       .observe(seconds(age));
 }
 

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr const char* kPipeline = R"(
 pipeline: shop
-lake: tables
+lake: ./tables
 sources:
   orders: {from: kinesis, stream: shop-orders, format: json, schema: {id: varchar, amount: bigint}}
   clicks: {from: log, format: json, schema: {id: varchar}}
@@ -30,11 +30,20 @@ tables:
   seen: {from: clicks, sql: SELECT id FROM clicks}
 )";
 
+config::Pipeline parsed(const char* text, const os::Path& folder) {
+  auto read = config::parse_pipeline(text, folder / "shop.yaml");
+  if (const auto* problems = std::get_if<config::Problems>(&read)) {
+    for (const auto& error : problems->errors) ADD_FAILURE() << error.text();
+    return {};
+  }
+  return std::get<config::Pipeline>(std::move(read));
+}
+
 /// One process of the function, on a lake that others share.
 class FunctionBench {
  public:
   explicit FunctionBench(const os::Path& lake, const char* text = kPipeline)
-      : pipeline_(std::get<config::Pipeline>(config::parse_pipeline(text, lake / "shop.yaml"))) {
+      : pipeline_(parsed(text, lake)) {
     using Numbering = source::HandedSourceOptions::Numbering;
     orders = std::make_unique<source::HandedSource>(
         source::HandedSourceOptions{.name = "orders", .incarnation = "17", .shard_count = 2});
@@ -75,7 +84,10 @@ class FunctionBench {
                      .random = random_,
                      .telemetry = {log_, metrics}});
   }
-  ~FunctionBench() { handler.reset(); }
+  ~FunctionBench() {
+    handler.reset();
+    worker.reset();
+  }
 
   std::string handle(const std::string& event, std::chrono::milliseconds left = 30s) {
     const auto answer = handler->handle({"r1", event, clock.steady_now() + left});
@@ -216,7 +228,7 @@ TEST(Handler, TwoAtOnceOnOneBatchHaveItOnce) {
 TEST(Handler, ABadRecordIsARejectAndStopsNothing) {
   os::TestFolder lake;
   FunctionBench bench(lake.path());
-  EXPECT_EQ(bench.handle(kinesis(101, {"no json", R"({"amount":1})", order("a")})), kNothingLeft);
+  EXPECT_EQ(bench.handle(kinesis(101, {"{\"id\":", R"({"amount":1})", order("a")})), kNothingLeft);
   EXPECT_EQ(bench.ask(kIds), "a");
   EXPECT_EQ(bench.ask("SELECT string_agg(reason, ' ' ORDER BY _offset) FROM _rejects"),
             "malformed has_id");
@@ -283,7 +295,7 @@ TEST(Handler, ATableThatHaltsFailsTheInvocation) {
   os::TestFolder lake;
   FunctionBench bench(lake.path(), R"(
 pipeline: shop
-lake: tables
+lake: ./tables
 sources:
   orders: {from: kinesis, stream: shop-orders, format: json, schema: {id: varchar, amount: bigint}}
   clicks: {from: log, format: json, schema: {id: varchar}}

@@ -64,24 +64,29 @@ void HandedSource::take_back(ShardId shard) {
 Result<void> HandedSource::wait_taken(ShardId shard, std::chrono::steady_clock::time_point until) {
   std::unique_lock lock(mutex_);
   auto& lane = at(shard);
-  if (!changed_.wait_until(lock, until, [&] { return lane.is_taken || lane.gap; })) {
+  const auto is_over = [&] { return lane.is_taken || lane.gap || failure_; };
+  if (!changed_.wait_until(lock, until, is_over)) {
     return Error{
         Code::Unavailable,
         fmt::format("source '{}': its tables have not taken all records in time", options_.name)};
   }
+  if (failure_) return *failure_;
   if (lane.gap) return *lane.gap;
   return {};
+}
+
+void HandedSource::fail(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = error;
+  changed_.notify_all();
 }
 
 std::size_t HandedSource::committed(ShardId shard) const {
   const std::lock_guard lock(mutex_);
   const auto& lane = at(shard);
   if (!lane.is_placed || !lane.committed) return 0;
-  const auto place = lane.shard.place(*lane.committed);
-  if (!place) return 0;
-  return static_cast<std::size_t>(std::ranges::count_if(lane.records, [&](const auto& record) {
-    return !is_before(place->after, record.sequence_number);
-  }));
+  const auto left = std::ranges::upper_bound(lane.ends, *lane.committed);
+  return static_cast<std::size_t>(left - lane.ends.begin());
 }
 
 int HandedSource::shard_count() const {
@@ -109,7 +114,7 @@ void HandedSource::place(Lane& lane) const {
     lane.shard.seek_for(lane.records);
   }
   // A copy: after a conflict with another process they are placed anew.
-  lane.shard.add({.records = lane.records, .next = {}});
+  lane.ends = lane.shard.add({.records = lane.records, .next = {}});
   lane.is_placed = true;
 }
 

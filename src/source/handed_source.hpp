@@ -43,6 +43,8 @@ class HandedSource final : public Source {
   /// Waits until all tables that run have taken the batch.
   /// Errors  Unavailable: not in time. NotFound: records before it never came.
   base::Result<void> wait_taken(base::ShardId shard, std::chrono::steady_clock::time_point until);
+  /// Nobody reads any more: who waits gets this error, now and from now on.
+  void fail(const base::Error& error);
   /// How many of the batch's records all tables have committed, from its first on.
   std::size_t committed(base::ShardId shard) const;
   /// Nothing of the batch is held any more.
@@ -68,6 +70,7 @@ class HandedSource final : public Source {
     explicit Lane(base::ShardId id) : shard(id, std::nullopt) {}
     KinesisShard shard;
     std::vector<aws::StreamRecord> records;  // of the batch
+    std::vector<base::Offset> ends;          // of each of them, once they are placed
     bool is_new = false;                     // nobody was woken for it yet
     bool is_placed = false;                  // false: where the tables stand is not known yet
     bool is_taken = false;
@@ -85,6 +88,7 @@ class HandedSource final : public Source {
   std::condition_variable_any changed_;
   // All below: guarded by mutex_.
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::optional<base::Error> failure_;
   std::uint64_t wakes_ = 0;
   std::shared_ptr<const Share> share_ = std::make_shared<Share>();
   std::uint64_t gifts_ = 0;

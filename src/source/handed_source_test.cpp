@@ -184,6 +184,13 @@ TEST(HandedSource, EachBatchIsAnotherGift) {
   EXPECT_EQ(bench.source.shard_count(), 4) << "the stream was resharded";
 }
 
+TEST(HandedSource, EndsAWaitWhenNobodyReadsAnyMore) {
+  HandedBench bench;
+  bench.hand("101:a");
+  bench.source.fail({base::Code::Corrupt, "the worker ended"});
+  EXPECT_EQ(bench.wait(), "the worker ended");
+}
+
 TEST(HandedSource, WakesWhoWaits) {
   HandedBench bench;
   std::atomic<int> woken{0};

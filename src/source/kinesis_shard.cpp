@@ -111,20 +111,25 @@ void KinesisShard::add_record(const aws::StreamRecord& record, Part& part) const
   }
 }
 
-void KinesisShard::add(aws::RecordPage page) {
+std::vector<Offset> KinesisShard::add(aws::RecordPage page) {
   auto part = std::make_shared<Part>();
+  std::vector<Offset> ends;
+  ends.reserve(page.records.size());
   part->first = end_;
   part->owned = std::move(page.records);
   for (const auto& record : part->owned) {
-    if (!after_.empty() && !is_before(after_, record.sequence_number)) continue;
-    add_record(record, *part);
-    after_ = record.sequence_number;
-    part->cuts.push_back({part->records.size(), record.sequence_number});
+    if (after_.empty() || is_before(after_, record.sequence_number)) {
+      add_record(record, *part);
+      after_ = record.sequence_number;
+      part->cuts.push_back({part->records.size(), record.sequence_number});
+    }
+    ends.push_back(part->first.plus(static_cast<std::int64_t>(part->records.size())));
   }
   end_ = end_.plus(static_cast<std::int64_t>(part->records.size()));
-  if (part->records.empty()) return;
+  if (part->records.empty()) return ends;
   bytes_ += part->bytes;
   parts_.push_back(std::move(part));
+  return ends;
 }
 
 void KinesisShard::drop_before(Offset from) {

@@ -59,7 +59,10 @@ class KinesisShard {
   /// `first`, the shard's first record.
   Fits fits(const aws::RecordPage& page, const std::string& first) const;
   /// Adds the records of `page` that are behind `after`.
-  void add(aws::RecordPage page);
+  /// Shape   for each record of the page, where it ends; those before are passed over, and end
+  /// where
+  ///         the first one begins.
+  std::vector<base::Offset> add(aws::RecordPage page);
 
   /// The records from `from` on, whole records of Kinesis, up to `bytes_max`.
   base::RecordBatch take(base::Offset from, std::uint64_t bytes_max);
