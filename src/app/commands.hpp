@@ -36,7 +36,7 @@ struct RunOptions {
 };
 Exit run_pipeline(const RunOptions& options, Screen& screen);
 
-/// `millrace lambda`: what a function of AWS Lambda starts; its other settings are the environment's.
+/// `millrace lambda`: what a function of AWS Lambda starts. Other settings are the environment's.
 struct LambdaOptions {
   os::Path file;  ///< empty: MILLRACE_PIPELINE, or pipeline.yaml beside the program
 };
