@@ -14,11 +14,24 @@ using base::Result;
 
 namespace {
 
+// Lambda gives a start ten seconds.
+constexpr auto kDescribeFor = std::chrono::seconds(5);
+
 Result<aws::Kinesis> open_stream(const config::Source& source, World& world) {
   const auto& kinesis = std::get<config::KinesisSource>(source.from);
   auto* session = TRY(world.aws.session().context(fmt::format("source '{}'", source.name)));
   return aws::Kinesis::open(session->client(),
                             {.stream = kinesis.stream, .region = kinesis.region});
+}
+
+// AWS answers some twenty of these a second, and many processes may start at once.
+Result<aws::StreamSummary> describe(aws::Kinesis& stream, const base::Clock& clock) {
+  const auto until = clock.steady_now() + kDescribeFor;
+  for (;;) {
+    auto summary = stream.describe();
+    const bool is_throttled = !summary && summary.error().code == Code::Exhausted;
+    if (!is_throttled || clock.steady_now() >= until) return summary;
+  }
 }
 
 Result<void> take_shards(aws::Kinesis& stream, source::HandedSource& handed) {
@@ -51,7 +64,7 @@ Result<std::unique_ptr<source::HandedSource>> open_handed_source(const config::S
   }
   const auto what = fmt::format("source '{}'", source.name);
   auto stream = TRY(open_stream(source, world));
-  const auto summary = TRY(stream.describe().context(what));
+  const auto summary = TRY(describe(stream, world.clock).context(what));
   auto handed = std::make_unique<source::HandedSource>(
       source::HandedSourceOptions{.name = source.name,
                                   .incarnation = source::incarnation_of(summary),

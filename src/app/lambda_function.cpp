@@ -15,6 +15,17 @@ namespace {
 // Nobody looks at other processes' rows here: each batch asks for itself.
 constexpr auto kNeverFollow = std::chrono::hours(24 * 365);
 
+// With three attempts, the reason is told before the start's ten seconds are over.
+constexpr auto kSilenceAtStart = std::chrono::milliseconds(2'500);
+// A request that hangs is sent again: an invocation's time is short, and commits are conditional.
+constexpr auto kSilence = std::chrono::seconds(5);
+
+// Where there is no session, whoever needs one says why.
+void limit_silence(World& world, std::chrono::milliseconds most) {
+  const auto session = world.aws.session();
+  if (session) (*session)->client().limit_silence(most);
+}
+
 bool has_chained_tables(const config::Pipeline& pipeline) {
   return std::ranges::any_of(pipeline.tables, &config::Table::from_is_table);
 }
@@ -31,6 +42,7 @@ Result<std::unique_ptr<LambdaFunction>> LambdaFunction::open(const config::Pipel
   TRY(function->open_engine());
   TRY(function->open_sources());
   TRY(function->open_worker());
+  limit_silence(world, kSilence);
   return function;
 }
 

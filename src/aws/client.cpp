@@ -19,6 +19,7 @@ using base::Error;
 using base::Result;
 
 constexpr auto kSkewMin = 4min;
+constexpr std::chrono::milliseconds kConnectDeadline = 5s;
 constexpr std::size_t kRefusalBytesMax = 64_KiB;
 
 bool is_passing(int status) {
@@ -89,7 +90,8 @@ Result<Client::Signed> Client::signed_request(const Call& call, const std::stop_
                   .url = endpoint.substr(0, path_at) + request.target,
                   .headers = std::move(request.headers),
                   .body = call.request.body,
-                  .silence_max = call.silence_max,
+                  .connect_deadline = std::min(kConnectDeadline, silence_most_.load()),
+                  .silence_max = std::min(call.silence_max, silence_most_.load()),
                   .deadline = call.deadline,
                   .body_bytes_max = call.body_bytes_max};
   return made;

@@ -80,6 +80,8 @@ class Client {
          Pause pause = aws::pause);
 
   const Settings& settings() const { return settings_; }
+  /// From now on no call waits longer for who does not say anything, or for a connection.
+  void limit_silence(std::chrono::milliseconds most) { silence_most_ = most; }
 
   /// Errors  Unavailable: nothing was done. Unknown: it may have been done: an answer was lost
   /// (`Repeat::IfNotDone`, or at the last attempt). Denied: no credentials. Cancelled.
@@ -108,6 +110,7 @@ class Client {
   CredentialProvider* const credentials_;
   const Pause pause_;
   RetryBudget budget_;
+  std::atomic<std::chrono::milliseconds> silence_most_{std::chrono::hours(1)};
   std::atomic<std::chrono::seconds> skew_{std::chrono::seconds(0)};  ///< AWS's clock less ours
 };
 

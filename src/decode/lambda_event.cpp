@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -20,6 +21,8 @@ using Kind = LambdaEvent::Kind;
 namespace {
 
 constexpr std::size_t kShownMax = 80;
+constexpr std::size_t kSequenceDigitsMax = 57;  // of 189 bits, which a mark can hold
+constexpr std::string_view kStreamInArn = ":stream/";
 constexpr std::string_view kKnown =
     "this function takes events of Kinesis, SQS, Firehose (transformation), EventBridge, API "
     "Gateway and function URLs, and {\"millrace\": \"jobs\"} or {\"millrace\": \"maintain\"}";
@@ -55,10 +58,19 @@ base::Time time_of(double seconds) {
   return base::Time(std::chrono::microseconds(std::llround(seconds * 1e6)));
 }
 
+bool is_sequence_number(std::string_view text) {
+  return !text.empty() && text.size() <= kSequenceDigitsMax &&
+         std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 Result<EventRecord> read_kinesis(dom::element record, const At& at) {
   dom::element kinesis;
   if (record.at_key("kinesis").get(kinesis)) return at.error("kinesis", "it is missing");
-  EventRecord read{.id = std::string(TRY(text_of(kinesis, "sequenceNumber", at))),
+  const auto number = TRY(text_of(kinesis, "sequenceNumber", at));
+  if (!is_sequence_number(number)) {
+    return at.error("kinesis.sequenceNumber", "a number of at most 57 digits is expected");
+  }
+  EventRecord read{.id = std::string(number),
                    .shard = {},
                    .key = std::string(TRY(text_of(kinesis, "partitionKey", at))),
                    .data = TRY(bytes_of(kinesis, "data", at)),
@@ -231,6 +243,11 @@ Result<LambdaEvent> LambdaEventReader::read(std::string_view body) {
 }
 
 std::string_view name_in_arn(std::string_view arn) {
+  // `…:stream/orders/consumer/app:1613765124` is a consumer of the stream.
+  if (const auto at = arn.find(kStreamInArn); at != std::string_view::npos) {
+    arn.remove_prefix(at + kStreamInArn.size());
+    return arn.substr(0, arn.find('/'));
+  }
   const auto end = arn.find_last_of("/:");
   return end == std::string_view::npos ? arn : arn.substr(end + 1);
 }

@@ -46,7 +46,7 @@ struct LambdaEvent {
   EventRequest request = {};              ///< of Http
 };
 
-/// The name of a stream or queue in its ARN: what follows the last `/` or `:`.
+/// The name of a stream (also of a consumer's) or queue in its ARN.
 std::string_view name_in_arn(std::string_view arn);
 
 /// Reads events; it keeps its memory from one to the next. Threads: one at a time.

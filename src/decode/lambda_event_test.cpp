@@ -109,6 +109,14 @@ TEST(LambdaEvent, ReadsRequestsOfBothVersions) {
             "");
 }
 
+TEST(LambdaEvent, FindsTheNameInAnArn) {
+  EXPECT_EQ(name_in_arn("arn:aws:kinesis:us-east-2:1:stream/orders"), "orders");
+  EXPECT_EQ(name_in_arn("arn:aws:kinesis:us-east-2:1:stream/orders/consumer/app:1613765124"),
+            "orders");
+  EXPECT_EQ(name_in_arn("arn:aws:sqs:us-east-2:1:my-queue"), "my-queue");
+  EXPECT_EQ(name_in_arn("orders"), "orders");
+}
+
 TEST(LambdaEvent, ReadsCommands) {
   EXPECT_EQ(read(R"({"millrace":"maintain"})").command, "maintain");
 }
@@ -129,6 +137,10 @@ TEST(LambdaEvent, SaysWhatIsWrongAndWhere) {
               HasSubstr("records of several streams"));
   EXPECT_THAT(error_of(R"({"Records":[{"eventSource":"aws:kinesis","eventSourceARN":"a"}]})"),
               HasSubstr("Records[0].kinesis"));
+  for (const std::string wrong : {"12x", "", "-5", "784637716923335095479473677900958302012794430558004314112000"}) {
+    EXPECT_THAT(error_of(fmt::format(R"({{"Records":[{}]}})", kinesis_record(wrong, "e30="))),
+                HasSubstr("Records[0].kinesis.sequenceNumber: a number")) << wrong;
+  }
   EXPECT_THAT(error_of(R"({"records":[{"recordId":1}]})"),
               HasSubstr("records[0].approximateArrivalTimestamp"));
 }

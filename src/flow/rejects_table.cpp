@@ -55,33 +55,55 @@ Result<base::TableVersion> RejectsTable::roll_forward(const std::string& name,
                table_->root().string()};
 }
 
+Result<void> RejectsTable::follow(const std::string& name, const lake::Table& table) {
+  if (TRY(coming(name, table)).adds.empty()) return {};
+  TRY(table_->refresh());
+  TRY(roll_forward(name, table));
+  return {};
+}
+
+// A commit without rejects is looked at once.
+Result<RejectsTable::Coming> RejectsTable::coming(const std::string& name,
+                                                  const lake::Table& table) {
+  Coming coming{.stood = table_->snapshot()->transaction(app_id(name)), .adds = {}, .until = {}};
+  const base::TableVersion after(coming.stood.value_or(-1));
+  {
+    const std::lock_guard lock(mutex_);
+    const auto plain = plain_until_.find(name);
+    coming.until = plain == plain_until_.end() ? after : std::max(after, plain->second);
+  }
+  auto commits = table.commits_after(coming.until);
+  if (!commits && commits.error().code == Code::NotFound) {
+    return Error{Code::Corrupt,
+                 fmt::format("commits after version {} are gone, and rejects with them",
+                             coming.until.value()),
+                 table.root().string()};
+  }
+  for (const auto& commit : TRY(std::move(commits))) {
+    for (auto& add : TRY(rejects_of(commit.info.extra))) coming.adds.push_back(std::move(add));
+    coming.until = base::TableVersion(commit.info.version);
+  }
+  if (coming.adds.empty()) {
+    const std::lock_guard lock(mutex_);
+    plain_until_[name] = coming.until;
+  }
+  return coming;
+}
+
 // None if another was faster.
 Result<std::optional<base::TableVersion>> RejectsTable::try_roll_forward(const std::string& name,
                                                                          const lake::Table& table) {
-  const auto id = app_id(name);
-  const auto stood = table_->snapshot()->transaction(id);
-  const base::TableVersion after(stood.value_or(-1));
-  auto commits = table.commits_after(after);
-  if (!commits && commits.error().code == Code::NotFound) {
-    return Error{
-        Code::Corrupt,
-        fmt::format("commits after version {} are gone, and rejects with them", after.value()),
-        table.root().string()};
-  }
-  lake::Transaction change{.operation = "STREAMING UPDATE"};
-  base::TableVersion until = after;
-  for (const auto& commit : TRY(std::move(commits))) {
-    for (auto& add : TRY(rejects_of(commit.info.extra))) change.adds.push_back(std::move(add));
-    until = base::TableVersion(commit.info.version);
-  }
-  if (until == after) return std::optional(after);
-  if (change.adds.empty() && until.value() - after.value() < kIdleVersions) {
+  auto next = TRY(coming(name, table));
+  const base::TableVersion after(next.stood.value_or(-1));
+  if (next.until == after) return std::optional(after);
+  if (next.adds.empty() && next.until.value() - after.value() < kIdleVersions) {
     return std::optional(after);
   }
-  change.positions.push_back({id, stood, until.value()});
+  lake::Transaction change{.operation = "STREAMING UPDATE", .adds = std::move(next.adds)};
+  change.positions.push_back({app_id(name), next.stood, next.until.value()});
   const auto outcome = TRY(table_->commit(change));
   if (std::holds_alternative<lake::Conflict>(outcome)) return std::optional<base::TableVersion>();
-  return std::optional(until);
+  return std::optional(next.until);
 }
 
 std::string encode_extra(const std::vector<lake::AddFile>& rejects,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,16 +32,27 @@ class RejectsTable {
   /// Takes in what the commits of `table`, up to its newest, name. Recomputes nothing.
   /// Shape   the version up to which they were followed durably: older commits are needed no more.
   base::Result<base::TableVersion> roll_forward(const std::string& name, const lake::Table& table);
+  /// The same where another worker committed to `table`, and mostly took its rejects in, too.
+  base::Result<void> follow(const std::string& name, const lake::Table& table);
 
  private:
   RejectsTable(std::string pipeline, std::unique_ptr<lake::Table> table)
       : pipeline_(std::move(pipeline)), table_(std::move(table)) {}
 
+  /// What is to be taken in.
+  struct Coming {
+    std::optional<std::int64_t> stood;  // up to this version it was
+    std::vector<lake::AddFile> adds;
+    base::TableVersion until;
+  };
+  base::Result<Coming> coming(const std::string& name, const lake::Table& table);
   base::Result<std::optional<base::TableVersion>> try_roll_forward(const std::string& name,
                                                                    const lake::Table& table);
 
   const std::string pipeline_;
   std::unique_ptr<lake::Table> table_;
+  std::mutex mutex_;
+  std::map<std::string, base::TableVersion> plain_until_;  // Guarded by mutex_. No rejects up to it
 };
 
 /// The version of `table` up to which `rejects`, a snapshot of the rejects table, followed it

@@ -1,8 +1,12 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <thread>
 
+#include "base/text.hpp"
+#include "flow/rejects_table.hpp"
 #include "flow/test_sharing.hpp"
+#include "lake/data_file.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -185,6 +189,30 @@ TEST_F(SharingTest, RejectsAreRolledForwardByWhoeverComes) {
     return a_->ask(count) == "10 10";
   })) << a_->ask(count);
   EXPECT_EQ(b_->await(count, "10 10"), "10 10");
+}
+
+// Whoever committed may have died before the rejects' own table had them.
+TEST_F(SharingTest, WhoeverGetsAShardTakesInTheRejectsOfItsCommits) {
+  b_->source.give(1);
+  begin();
+  auto& table = *a_->board->table("checked");
+  auto engine = sql::Instance::open({.threads = 1}).value();
+  auto connection = engine->connect().value();
+  auto& rejects = *b_->board->table(kRejectsTable);
+  std::string row = "DATE '2026-11-20' AS day";
+  for (const auto& column : reject_columns()) {
+    if (column.name == "day") continue;
+    row += fmt::format(", CAST(NULL AS {}) AS {}", column.type.text(), base::sql_name(column.name));
+  }
+  const auto files =
+      lake::write_data_files(connection, rejects, fmt::format("(SELECT {})", row)).value();
+  lake::Transaction change{.operation = "STREAMING UPDATE"};
+  change.positions.push_back({"millrace/shop/checked/orders/one/0", std::nullopt, 1});
+  change.extra = encode_extra(files, {}, {});
+  ASSERT_TRUE(std::holds_alternative<lake::Committed>(table.commit(change).value()));
+  EXPECT_EQ(b_->ask("SELECT count(*) FROM _rejects"), "0");
+  b_->source.give(0);
+  EXPECT_EQ(b_->await("SELECT count(*) FROM _rejects", "1"), "1");
 }
 
 TEST_F(SharingTest, TheWatermarkWaitsForTheOthersCommits) {

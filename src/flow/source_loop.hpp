@@ -67,6 +67,9 @@ class SourceLoop {
     SourceLoopOptions options;
     /// Takes sealed rows to be committed; `committed` or `commit_failed` is the answer.
     std::function<void(SourceLoop&, std::size_t table, CommitJob)> submit;
+    /// Takes in the rejects that others' commits to a table name: whoever made one may have died
+    /// before it did.
+    std::function<base::Result<void>(const TableFlow&)> follow_rejects;
   };
   explicit SourceLoop(Parts parts);
 

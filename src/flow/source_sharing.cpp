@@ -237,6 +237,7 @@ Result<void> SourceLoop::gain(const std::vector<std::size_t>& gained) {
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
     auto& table = *parts_.tables[i];
     TRY(table.table().refresh());
+    TRY(parts_.follow_rejects(table));
     TRY(note_begins(i, gained));
     for (const auto s : gained) {
       const auto& shard = lanes_.front().shards[s];

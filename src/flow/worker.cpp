@@ -89,6 +89,9 @@ Result<void> Worker::open_loops() {
       coming_.push_back({&from, table, std::move(job)});
       wake_.notify_all();
     };
+    loop.follow_rejects = [this](const TableFlow& table) {
+      return rejects_->follow(table.name(), table.table());
+    };
     loops_.push_back(std::make_unique<SourceLoop>(std::move(loop)));
   }
   return {};

@@ -181,7 +181,8 @@ Result<std::vector<AddFile>> write_data_files(sql::Connection& connection, const
                                               const DataFileOptions& options) {
   const auto metadata = table.snapshot()->metadata;
   std::vector<AddFile> files;
-  const auto partitions = TRY(partitions_of(connection, *metadata, relation));
+  auto partitions = options.partitions;
+  if (partitions.empty()) partitions = TRY(partitions_of(connection, *metadata, relation));
   for (const auto& partition : partitions) {
     const std::string where =
         partitions.size() == 1 ? "" : " WHERE " + partition_condition(*metadata, partition);

@@ -14,6 +14,8 @@ struct DataFileOptions {
   /// What follows COMPRESSION in COPY. docs/decisions/003-parquet-settings.md.
   std::string codec = "zstd, COMPRESSION_LEVEL 1";
   std::size_t dictionary_entries_max = 4096;  ///< more distinct values are written plainly
+  /// Those that occur in the rows, of who knows them; empty: they are looked for.
+  std::vector<PartitionValues> partitions = {};
 };
 
 /// Writes the rows of `select` (which gives the table's columns without the partition columns) as

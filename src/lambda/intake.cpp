@@ -46,7 +46,7 @@ Result<void> Intake::commit(source::HandedSource& source,
   for (;;) {
     for (const auto& [shard, count] : handed) {
       if (auto taken = source.wait_taken(shard, until); !taken) {
-        const auto why = halted();
+        const auto why = trouble();
         return why ? *why : taken;
       }
     }
@@ -54,7 +54,8 @@ Result<void> Intake::commit(source::HandedSource& source,
     const bool is_all = std::ranges::all_of(
         handed, [&](const auto& one) { return source.committed(one.first) >= one.second; });
     if (is_all) return {};
-    if (const auto why = halted()) return *why;
+    const auto why = trouble();
+    if (why && why->code == Code::Invalid) return *why;
     if (clock_.steady_now() >= until) {
       return committed ? Error{Code::Unavailable, "the commit is not done in time"}
                        : committed.error();
@@ -63,12 +64,16 @@ Result<void> Intake::commit(source::HandedSource& source,
   }
 }
 
-std::optional<Error> Intake::halted() const {
+// What the worker itself says is wrong; a table that halted is `Invalid`.
+std::optional<Error> Intake::trouble() const {
+  std::optional<Error> found;
   for (const auto& table : worker_.status()) {
-    if (table.halted.empty()) continue;
-    return Error{Code::Invalid, fmt::format("table '{}' halted: {}", table.name, table.halted)};
+    if (!table.halted.empty()) {
+      return Error{Code::Invalid, fmt::format("table '{}' halted: {}", table.name, table.halted)};
+    }
+    if (!table.error.empty()) found = Error{Code::Unavailable, table.error};
   }
-  return std::nullopt;
+  return found;
 }
 
 }  // namespace millrace::lambda

@@ -37,7 +37,7 @@ class Intake {
   base::Result<void> commit(source::HandedSource& source,
                             const std::map<base::ShardId, std::size_t>& handed,
                             base::SteadyTime until);
-  std::optional<base::Error> halted() const;
+  std::optional<base::Error> trouble() const;
 
   flow::Worker& worker_;
   const base::Clock& clock_;
