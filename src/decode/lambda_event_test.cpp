@@ -137,9 +137,11 @@ TEST(LambdaEvent, SaysWhatIsWrongAndWhere) {
               HasSubstr("records of several streams"));
   EXPECT_THAT(error_of(R"({"Records":[{"eventSource":"aws:kinesis","eventSourceARN":"a"}]})"),
               HasSubstr("Records[0].kinesis"));
-  for (const std::string wrong : {"12x", "", "-5", "784637716923335095479473677900958302012794430558004314112000"}) {
+  for (const std::string wrong :
+       {"12x", "", "-5", "784637716923335095479473677900958302012794430558004314112000"}) {
     EXPECT_THAT(error_of(fmt::format(R"({{"Records":[{}]}})", kinesis_record(wrong, "e30="))),
-                HasSubstr("Records[0].kinesis.sequenceNumber: a number")) << wrong;
+                HasSubstr("Records[0].kinesis.sequenceNumber: a number"))
+        << wrong;
   }
   EXPECT_THAT(error_of(R"({"records":[{"recordId":1}]})"),
               HasSubstr("records[0].approximateArrivalTimestamp"));
