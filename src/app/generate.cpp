@@ -7,6 +7,7 @@
 #include <stop_token>
 
 #include "app/api_json.hpp"
+#include "app/kinesis_output.hpp"
 #include "base/units.hpp"
 #include "http/url.hpp"
 #include "os/process.hpp"
@@ -48,7 +49,8 @@ Result<std::optional<std::uint64_t>> count_of(const GenerateOptions& options,
     const auto duration = TRY(base::parse_duration(options.duration).context("--duration"));
     return std::optional(generator.schedule().count_before(duration));
   }
-  if (is_http(options.to) || options.is_live) return std::optional<std::uint64_t>();
+  if (is_http(options.to) || KinesisOutput::is_named(options.to) || options.is_live)
+    return std::optional<std::uint64_t>();
   return std::optional(kCountDefault);
 }
 
@@ -133,16 +135,15 @@ Result<Exit> send(const GenerateOptions& options, const verify::Generator& gener
 }
 
 Result<Exit> write(const GenerateOptions& options, const verify::Generator& generator,
-                   const std::stop_token& stop) {
-  auto records = TRY(Output::open(options.to));
+                   const std::stop_token& stop, const verify::Sink& records) {
   std::optional<Output> labels;
   if (!options.labels.empty()) labels.emplace(TRY(Output::open(options.labels)));
   const auto count = TRY(count_of(options, generator));
   TRY(verify::write_records(generator,
-                            {.records = records.sink(),
+                            {.records = records,
                              .labels = labels ? labels->sink() : verify::Sink(),
                              .count = count,
-                             .is_live = options.is_live},
+                             .is_live = options.is_live || KinesisOutput::is_named(options.to)},
                             base::SystemClock(), stop));
   return Exit::Fine;
 }
@@ -154,7 +155,19 @@ Result<Exit> work(const GenerateOptions& options, const std::stop_token& stop, S
   const auto generator = TRY(make_generator(options));
   if (!options.lookups.empty()) TRY(write_lookups(generator, options.lookups));
   if (is_http(options.to)) return send(options, generator, stop, screen);
-  return write(options, generator, stop);
+  if (KinesisOutput::is_named(options.to)) {
+    if (options.generator.dataset == "payments") {
+      return Error{Code::Invalid,
+                   "payments are CSV with a header, which no record of Kinesis has: "
+                   "send orders or sensors"};
+    }
+    World world(base::LogFormat::Text, base::Level::Warn);
+    auto stream = TRY(KinesisOutput::open(options.to, world));
+    return write(options, generator, stop,
+                 [&](std::string_view bytes) { return stream.write(bytes); });
+  }
+  auto output = TRY(Output::open(options.to));
+  return write(options, generator, stop, output.sink());
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ struct GenerateOptions {
   verify::GeneratorOptions generator;
   std::string start;                ///< RFC 3339; empty: now
   std::vector<std::string> bursts;  ///< `10x@20s/5s`
-  std::string to = "-";             ///< a file, `-` for standard output, or `http://host:port`
+  std::string to = "-";             ///< a file, `-`, `http://host:port`, `kinesis://stream`
   std::string stream;               ///< empty: the dataset's name
   os::Path labels;                  ///< empty: none
   os::Path lookups;                 ///< a folder for the example's lookup files; empty: none
