@@ -43,7 +43,8 @@ void add_amounts(CLI::App& command, GenerateOptions& options) {
 void add_targets(CLI::App& command, GenerateOptions& options) {
   command
       .add_option("--to", options.to,
-                  "Where to: a file, - for standard output, http://HOST:PORT of an instance, kinesis://STREAM")
+                  "Where to: a file, - for standard output, http://HOST:PORT of an instance, "
+                  "kinesis://STREAM")
       ->capture_default_str()
       ->type_name("WHERE");
   command.add_option("--stream", options.stream, "Over HTTP: the stream [the dataset's name]")
