@@ -80,6 +80,8 @@ Exit examine(const DoctorOptions& options, Screen& screen) {
   add(examine_time(pipeline));
   add(examine_machine());
   add(examine_ports(options.data, options.listen));
+  World world(base::LogFormat::Text, base::Level::Error);
+  add(examine_event_sources(pipeline, world));
   if (options.output == Output::Json) {
     print_json(findings, screen);
   } else {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "app/world.hpp"
 #include "config/pipeline.hpp"
 #include "os/disk.hpp"
 
@@ -25,6 +26,10 @@ std::vector<Finding> examine_machine();
 
 /// The time zones, the pipeline's among them; `pipeline` may be null.
 std::vector<Finding> examine_time(const config::Pipeline* pipeline);
+
+/// How Lambda hands records of the pipeline's streams to functions, if it does; nothing where the
+/// lake is not on S3. `pipeline` may be null.
+std::vector<Finding> examine_event_sources(const config::Pipeline* pipeline, World& world);
 
 /// Who holds the folder, and whether `listen` is free for it.
 std::vector<Finding> examine_ports(const os::Path& data, const std::string& listen);

@@ -41,6 +41,8 @@ inline constexpr Service kGlue{.id = "glue",
                                .signing_name = "glue",
                                .json_target = "AWSGlue",
                                .json_version = "1.1"};
+inline constexpr Service kLambda{
+    .id = "lambda", .endpoint_prefix = "lambda", .signing_name = "lambda"};
 inline constexpr Service kSqs{.id = "sqs",
                               .endpoint_prefix = "sqs",
                               .signing_name = "sqs",
