@@ -2,10 +2,10 @@
 """Measures what docs/performance.md tells, and prints it as a Markdown table. Called by ./mill bench.
 
     run.py [MEASUREMENT..] [--rounds N] [--orders N] [--report-orders N] [--backfill-orders N] [--backfill-customers N]
-           [--kafka-orders N] [--seconds N] [--pause SECONDS] [--threads N] [--keep]
+           [--kafka-orders N] [--lambda-batches N] [--seconds N] [--pause SECONDS] [--threads N] [--keep]
 
 Without a name all are run: bulk, ingest, latency, alerts, restart, idle, kinesis, s3, report, reports, backfill,
-copy, kafka, scale.
+copy, kafka, scale, lambda.
 Each checks its answers before it tells a number.
 """
 import argparse
@@ -24,6 +24,7 @@ import aws
 import backfill as backfills
 import copies
 import kafka_lake
+import lambdas as lambda_times
 import process
 import reports as report_times
 import scale as scales
@@ -218,7 +219,7 @@ def report(options, table):
 MEASUREMENTS = {"bulk": bulk, "ingest": ingest, "latency": latency, "alerts": alerts, "restart": restart, "idle": idle,
                 "kinesis": aws.kinesis, "s3": aws.s3, "report": report, "reports": report_times.reports,
                 "backfill": backfills.backfill, "copy": copies.copies, "kafka": kafka_lake.kafka_lake,
-                "scale": scales.scale}
+                "scale": scales.scale, "lambda": lambda_times.lambdas}
 
 
 def main():
@@ -232,6 +233,7 @@ def main():
     parser.add_argument("--backfill-customers", type=int, default=100_000)
     parser.add_argument("--copy-orders", type=int, default=3_000_000)
     parser.add_argument("--kafka-orders", type=int, default=3_000_000)
+    parser.add_argument("--lambda-batches", type=int, default=200, help="of 1,000 records")
     parser.add_argument("--tail-bytes", type=int, default=1_000_000_000, help="of restart: the log that is not committed")
     parser.add_argument("--seconds", type=int, default=30, help="of ingest, latency, alerts, idle, reports and kafka")
     parser.add_argument("--pause", type=float, default=0.02, help="of reports: what a client waits between two questions")

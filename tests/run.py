@@ -16,7 +16,7 @@ import sys
 import time
 
 import operations
-from clients import kinesis_clients
+from clients import cargo_lambda, kinesis_clients
 from harness import case_file, case_run, spark
 from harness.millrace import BINARY
 from judges import delta
@@ -68,19 +68,21 @@ def script_tests(options):
 
 def operation_tests():
     for name, function in operations.tests():
-        yield Test(f"operation {name}", lambda name=name, function=function: operations.run(function, FOLDERS / "operations" / name))
+        yield Test(f"operation {name}", lambda name=name, function=function: operations.run(function, FOLDERS / "operations" / name),
+                   is_slow=getattr(function, "is_slow", False))
 
 
 def client_tests():
-    for name in kinesis_clients.tests():
-        yield Test(f"clients {name}", lambda name=name: run_clients(name), is_slow=True)
+    for module in (kinesis_clients, cargo_lambda):
+        for name in module.tests():
+            yield Test(f"clients {name}", lambda module=module, name=name: run_clients(module, name), is_slow=True)
 
 
-def run_clients(name):
-    if why := kinesis_clients.why_left_out(name):
+def run_clients(module, name):
+    if why := module.why_left_out(name):
         print(f"          clients {name}: {why}", flush=True)
         return None
-    return run_script(TESTS / "clients" / "kinesis_clients.py", name)
+    return run_script(module.__file__, name)
 
 
 def spark_tests(options):
@@ -138,9 +140,11 @@ def show(test, problems, seconds, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fast", action="store_true", help="each case as one batch only, no kills, no judges that run alone")
+    parser.add_argument("--fast", action="store_true",
+                        help="each case as one batch only, no kills, nothing that takes long, no judges that run alone")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="tests whose name has one of these texts in it")
-    parser.add_argument("--clients", action="store_true", help="also the real clients for Java and JavaScript, which mvn and npm bring")
+    parser.add_argument("--clients", action="store_true",
+                        help="also the real clients for Java and JavaScript, which mvn and npm bring, and cargo lambda")
     parser.add_argument("--spark", nargs="*", choices=spark.VERSIONS, metavar="VERSION",
                         help=f"also everything of spark/tests, on real Spark and Delta Lake of {' and '.join(spark.VERSIONS)}, "
                         f"or of {spark.VERSIONS[0]} if none is named: some minutes each")

@@ -3,62 +3,18 @@
 Retries without end, as the documentation of "Using Lambda with Kinesis" and of ReportBatchItemFailures says: a batch whose invocation
 failed comes again, one with failed items comes again from the lowest of them on.
 """
-import bisect
-import dataclasses
-import hashlib
 import json
 import random
 import threading
 import time
 
 from harness import lambda_events
+from harness.memory_stream import Record
 from harness.millrace import Failure
 
 PAYLOAD_BYTES_MAX = 6 * 1024 * 1024
 RECORD_BYTES_AROUND = 700          # of a record's JSON, its data left out
 FAILED = object()
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    shard: str
-    sequence_number: int
-    key: str
-    data: bytes
-    arrived: float
-
-
-class MemoryStream:
-    """A stream in memory, with sequence numbers of 186 bits as Kinesis makes them."""
-
-    def __init__(self, shards=1, name="orders", created=None):
-        self.name, self.created = name, int(created or time.time()) - 10
-        self.records = {f"shardId-{index:012d}": [] for index in range(shards)}
-        self.numbers = {shard: [] for shard in self.records}
-        self.sequence = 0
-
-    def shards(self):
-        return list(self.records)
-
-    def sequence_number(self, index):
-        """Version 2: 4 bits, the shard's creation, its number mod 16, a counter, 8 bits, the time, the shard's number, 4 bits."""
-        self.sequence += 1 + self.sequence % 3     # with gaps
-        return int(f"2{self.created:09x}{index % 16:x}{self.sequence:016x}00{int(time.time()):09x}{index:08x}2", 16)
-
-    def put(self, data, key="key", shard=None):
-        """To the shard with this number, or to the one that the key belongs to. Returns the record."""
-        count = len(self.records)
-        index = int.from_bytes(hashlib.md5(key.encode()).digest(), "big") * count >> 128 if shard is None else shard
-        name = f"shardId-{index:012d}"
-        record = Record(name, self.sequence_number(index), key, lambda_events.bytes_of(data), time.time())
-        self.records[name].append(record)
-        self.numbers[name].append(record.sequence_number)
-        return record
-
-    def read(self, shard, after, limit):
-        """Up to `limit` records behind the sequence number `after` (None: from the oldest on)."""
-        start = 0 if after is None else bisect.bisect_right(self.numbers[shard], after)
-        return self.records[shard][start:start + limit]
 
 
 class KinesisStream:
@@ -173,7 +129,7 @@ class EventSourceMapping:
                 time.sleep(min(self.pause * 2 ** min(attempts, 8), 1))
             if self.regroups and batch and chance.random() < 0.5:
                 behind = batch[-1].sequence_number
-                batch = self.cut(batch + self.stream.read(shard, behind, self.batch_size - len(batch)))
+                batch = self.cut(batch + self.stream.read(shard, behind, max(0, 2 * self.batch_size - len(batch))))
 
     def invoke(self, batch):
         """None if all succeeded, FAILED, or the sequence number from which on it comes again."""

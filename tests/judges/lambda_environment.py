@@ -11,7 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import lambda_events  # noqa: E402
 from harness.lambda_api import PAYLOAD_BYTES_MAX  # noqa: E402
 from harness.lambda_runtime import Function, Settings  # noqa: E402
-from harness.lambda_source import FAILED, EventSourceMapping, MemoryStream  # noqa: E402
+from harness.lambda_source import FAILED, EventSourceMapping  # noqa: E402
+from harness.memory_stream import MemoryStream  # noqa: E402
 from harness.millrace import Failure  # noqa: E402
 
 BOOTSTRAP = r'''
@@ -177,7 +178,7 @@ def judge_mapping(folder):
         lines = kept.read_text().split()
         equal((sorted(set(lines)) == wanted, len(lines) > len(wanted)), (True, True), "whether all came, some again")
     stream = MemoryStream(1)
-    numbers = [stream.put("bad" if n == 7 else "good").sequence_number for n in range(20)]
+    numbers = [stream.put(b"bad" if n == 7 else b"good").sequence_number for n in range(20)]
     kept.write_text("")
     pathlib.Path(f"{kept}.seen").unlink()
     with function(folder, environment={"KEPT": str(kept)}) as one:

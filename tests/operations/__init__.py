@@ -11,6 +11,12 @@ class LeftOut(Exception):
     """The test cannot run here; the text says why."""
 
 
+def slow(function):
+    """Marks a test that --fast leaves out."""
+    function.is_slow = True
+    return function
+
+
 def tests():
     for path in sorted(pathlib.Path(__file__).parent.glob("[a-z]*.py")):
         module = importlib.import_module(f"operations.{path.stem}")
