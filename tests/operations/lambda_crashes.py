@@ -4,6 +4,7 @@ import threading
 import time
 
 from harness.fault_proxy import FaultProxy
+from harness.lambda_runtime import Environment
 from harness.lambda_source import EventSourceMapping
 from harness.s3_store import S3Store, versitygw
 from operations import expect, expect_equal, expect_texts, slow
@@ -195,3 +196,65 @@ def test_eight_shards_at_once_on_a_lake_on_s3(folder):
         bench.check()
         expect_equal(len({environment.number for environment in bench.function.environments}) >= 8, True, "eight environments")
         expect(bench.function.count("kills") >= 3, f"only {bench.function.count('kills')} kills")
+
+
+@slow
+def test_commits_that_arrive_after_their_process_is_dead(folder):
+    """A PUT is on its way for longer than the function may take: another process does the batch anew, and then it arrives."""
+    chance, lock, late = random.Random(9), threading.Lock(), []
+
+    def plan(method, target):
+        with lock:
+            is_late = method == "PUT" and "/checked/_delta_log/" in target and chance.random() < 0.3
+            pause = chance.random() * 3
+        if is_late:
+            late.append(pause)
+            time.sleep(pause)
+        return "pass"
+
+    killed_in_time = random.Random(10)
+
+    def kills(step):
+        with lock:
+            return 0.3 if step == "delivered" and killed_in_time.random() < 0.5 else None
+    with S3Bench(folder, shards=2, concurrency=4, plan=kills) as (bench, faults):
+        bench.put(600)
+        bench.function.invoke(bench.batch(0, 1))
+        faults["plan"] = plan
+        EventSourceMapping(bench.stream, bench.function, batch_size=20, repeats=0.1, regroups=True).drain(240)
+        time.sleep(max(late))
+        bench.check()
+        expect(len(late) >= 5 and bench.function.count("kills") >= 5, f"{len(late)} late commits, {bench.function.count('kills')} kills")
+
+
+def kill_at_the_commit(bench, environment, batch):
+    """Kills the process when its commit of the table is there, before that of the rejects."""
+    log = bench.tables / "checked" / "_delta_log"
+    before = len(list(log.glob("*.json")))
+
+    def watch():
+        while len(list(log.glob("*.json"))) == before:
+            time.sleep(0)
+        environment.kill_process(environment.process)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    outcome = environment.invoke(batch)
+    watcher.join(30)
+    return outcome.kind == "crash"
+
+
+def test_rejects_of_a_batch_that_another_process_committed(folder):
+    """One commits the table and dies; who gets the batch again, and has lived all the while, sees to the rejects before it answers."""
+    with LambdaBench(folder) as bench:
+        bench.put(240)
+        one, other = (Environment(bench.settings, number) for number in range(2))
+        bench.function.environments += [one, other]
+        one.invoke(bench.batch(0, 20))
+        other.invoke(bench.batch(20, 40))
+        crashes = 0
+        for begin in range(40, 240, 20):
+            crashes += kill_at_the_commit(bench, one, bench.batch(begin, begin + 20))
+            answer = other.invoke(bench.batch(begin, begin + 20))
+            expect_equal(answer.json(), {"batchItemFailures": []}, "the answer")
+            bench.check(begin + 20)
+        expect(crashes > 3, f"only {crashes} crashes fell between the commits")

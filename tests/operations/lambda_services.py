@@ -116,6 +116,20 @@ def test_requests_that_cannot_be_served_are_answered_with_their_status(folder):
         bench.check(1)
 
 
+def test_malformed_events_fail_and_say_why(folder):
+    with LambdaBench(folder) as bench:
+        bench.put(100)
+        bench.succeed(bench.batch(0, 50))
+        for what, payload in lambda_events.malformed(bench.batch(50, 60)):
+            outcome = bench.function.invoke(payload)
+            expect_equal((what, outcome.kind), (what, "error"), f"how it ended: {outcome.body[:300]}")
+            expect_equal((what, outcome.error_type), (what, "Millrace.invalid"), "the type of the error")
+            expect(len(outcome.json()["errorMessage"]) > 10, f"{what} is told as {outcome.json()}")
+        bench.check(50)
+        bench.succeed(bench.batch(50, 100))
+        bench.check()
+        expect_equal(bench.function.count("starts"), 1, "processes that were started")
+
 
 def test_events_of_other_services_are_refused_and_named(folder):
     with LambdaBench(folder) as bench:
@@ -139,6 +153,17 @@ def test_a_stream_that_no_source_reads_is_named(folder):
         event["Records"][0]["eventSourceARN"] = lambda_events.arn("kinesis", "stream/orders")
         bench.refuse(event)
         bench.succeed(bench.batch(0, 10))
+        bench.check()
+
+
+def test_a_stream_that_is_read_by_a_consumer_of_its_own(folder):
+    """A mapping on an enhanced fan-out consumer has that one's ARN."""
+    with LambdaBench(folder) as bench:
+        bench.put(10)
+        event = bench.batch(0, 10)
+        for one in event["Records"]:
+            one["eventSourceARN"] += "/consumer/app:1613765124"
+        bench.succeed(event)
         bench.check()
 
 
