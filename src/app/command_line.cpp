@@ -101,6 +101,7 @@ std::variant<Command, Exit> parse_command_line(const std::vector<std::string>& a
   app.require_subcommand(1);
   Command chosen;
   add_file_commands(app, chosen);
+  add_aws_commands(app, chosen);
   add_verify_commands(app, chosen);
   add_companions(app, chosen);
   auto reversed = arguments;

@@ -15,6 +15,8 @@ namespace millrace::app {
 
 /// run, validate, plan, test, doctor, lambda.
 void add_file_commands(CLI::App& app, Command& chosen);
+/// deploy, lookup.
+void add_aws_commands(CLI::App& app, Command& chosen);
 /// generate, evaluate.
 void add_verify_commands(CLI::App& app, Command& chosen);
 /// query, report, job, rejects, alerts, table, status.

@@ -8,6 +8,7 @@
 #include "app/screen.hpp"
 #include "base/event_log.hpp"
 #include "base/units.hpp"
+#include "deploy/options.hpp"
 #include "os/disk.hpp"
 
 namespace millrace::app {
@@ -76,6 +77,25 @@ struct DoctorOptions {
   Output output = Output::Table;
 };
 Exit examine(const DoctorOptions& options, Screen& screen);
+
+/// `millrace deploy aws`.
+struct DeployOptions {
+  os::Path file;
+  os::Path out;                   ///< the folder that is written; empty with `is_plan`
+  bool is_plan = false;           ///< say what it would be, and write nothing
+  std::string retention = "24h";  ///< of the streams
+  deploy::Options how;
+  Output output = Output::Table;  ///< of the plan
+};
+Exit deploy_to_aws(const DeployOptions& options, Screen& screen);
+
+/// `millrace lookup load`.
+struct LookupLoadOptions {
+  os::Path file;
+  std::string lookup;
+  os::Path from;  ///< CSV, Parquet or JSON
+};
+Exit load_lookup(const LookupLoadOptions& options, Screen& screen);
 
 /// What every companion of a running instance takes.
 struct DataOptions {

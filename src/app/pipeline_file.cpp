@@ -17,15 +17,19 @@ namespace {
 constexpr std::uint64_t kFileBytesMax = 16 << 20;
 }  // namespace
 
-Result<PipelineFile> read_pipeline_file(const os::Path& path, Check check) {
+Result<std::string> read_pipeline_text(const os::Path& path) {
   os::RealDisk disk;
   const auto info = TRY(disk.stat(path));
   if (!info) return Error{Code::NotFound, "no such pipeline file", path.string()};
   if (info->is_directory) {
     return Error{Code::Invalid, "a folder; name the pipeline file in it", path.string()};
   }
+  return os::read_file(disk, path, kFileBytesMax);
+}
+
+Result<PipelineFile> read_pipeline_file(const os::Path& path, Check check) {
   PipelineFile file;
-  file.text = TRY(os::read_file(disk, path, kFileBytesMax));
+  file.text = TRY(read_pipeline_text(path));
   auto parsed = config::parse_pipeline(file.text, std::filesystem::absolute(path));
   if (auto* problems = std::get_if<config::Problems>(&parsed)) {
     file.outcome = check_sql(*problems);

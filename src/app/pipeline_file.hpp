@@ -24,6 +24,8 @@ enum class Check : std::uint8_t {
 };
 
 /// Errors  the file itself cannot be read.
+base::Result<std::string> read_pipeline_text(const os::Path& file);
+/// Errors  the file itself cannot be read.
 base::Result<PipelineFile> read_pipeline_file(const os::Path& file, Check check);
 
 /// All that is wrong, each with its line of the file and a caret.

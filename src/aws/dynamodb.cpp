@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aws/json_members.hpp"
+#include "base/base64.hpp"
 #include "base/text.hpp"
 
 namespace millrace::aws {
@@ -21,6 +22,10 @@ using Kind = Attribute::Kind;
 
 // DynamoDB's own limit is 32.
 constexpr int kDepthMax = 40;
+// BatchWriteItem takes no more.
+constexpr std::size_t kItemsOfPut = 25;
+constexpr int kPutAttempts = 12;
+constexpr std::chrono::milliseconds kPutWait{50};
 
 Error no_answer(const std::string& what) {
   return {Code::Corrupt, "DynamoDB answered what is no " + what};
@@ -123,8 +128,14 @@ Result<std::vector<TableDescription::Key>> declared_of(const Json& table) {
   return declared;
 }
 
-std::string mend_for(const ServiceError& error, const std::string& table, const std::string& region,
+struct Asked {
+  const std::string& operation;
+  const std::string& table;
+};
+
+std::string mend_for(const ServiceError& error, const Asked& asked, const std::string& region,
                      const std::string& endpoint) {
+  const auto& [operation, table] = asked;
   if (error.code == "ResourceNotFoundException") {
     return fmt::format(
         "make the table in region {}, or check its name, the region and the "
@@ -132,12 +143,62 @@ std::string mend_for(const ServiceError& error, const std::string& table, const 
         region, endpoint);
   }
   if (error.code == "AccessDeniedException") {
-    return fmt::format(
-        "the policy must allow dynamodb:DescribeTable and dynamodb:Scan on "
-        "arn:aws:dynamodb:{}:ACCOUNT:table/{}",
-        region, table);
+    return fmt::format("the policy must allow dynamodb:{} on arn:aws:dynamodb:{}:ACCOUNT:table/{}",
+                       operation == "BatchWriteItem" ? "DescribeTable and dynamodb:BatchWriteItem"
+                                                     : "DescribeTable and dynamodb:Scan",
+                       region, table);
   }
   return {};
+}
+
+/// `{"N": "1"}`: as `attribute_of` reads it.
+Json json_of(const Attribute& attribute) {
+  const auto texts = [&](const auto& of) {
+    Json list = Json::array();
+    for (const auto& element : attribute.elements) list.push_back(of(element));
+    return list;
+  };
+  const auto text = [](const Attribute& element) { return Json(element.text); };
+  const auto bytes = [](const Attribute& element) {
+    std::string encoded;
+    base::append_base64(element.text, encoded);
+    return Json(encoded);
+  };
+  switch (attribute.kind) {
+    case Kind::Null:
+      return {{"NULL", true}};
+    case Kind::Bool:
+      return {{"BOOL", attribute.text == "true"}};
+    case Kind::Number:
+      return {{"N", attribute.text}};
+    case Kind::Text:
+      return {{"S", attribute.text}};
+    case Kind::Binary:
+      return {{"B", bytes(attribute)}};
+    case Kind::List:
+      return {{"L", texts(json_of)}};
+    case Kind::NumberSet:
+      return {{"NS", texts(text)}};
+    case Kind::TextSet:
+      return {{"SS", texts(text)}};
+    case Kind::BinarySet:
+      return {{"BS", texts(bytes)}};
+    case Kind::Map:
+      break;
+  }
+  Json fields = Json::object();
+  for (const auto& field : attribute.fields) fields[field.name] = json_of(field.value);
+  return {{"M", fields}};
+}
+
+Json put_requests(std::span<const Item> items) {
+  Json requests = Json::array();
+  for (const auto& item : items) {
+    Json fields = Json::object();
+    for (const auto& field : item) fields[field.name] = json_of(field.value);
+    requests.push_back({{"PutRequest", {{"Item", fields}}}});
+  }
+  return requests;
 }
 
 }  // namespace
@@ -153,7 +214,8 @@ Error DynamoDb::refused(const ServiceError& error, const std::string& operation,
                         const std::string& table) const {
   auto told =
       error.as_error(fmt::format("{} of the DynamoDB table {}", operation, base::printable(table)));
-  const auto mend = mend_for(error, table, region_.empty() ? "us-east-1" : region_, endpoint_);
+  const auto mend =
+      mend_for(error, {operation, table}, region_.empty() ? "us-east-1" : region_, endpoint_);
   if (!mend.empty()) told.message += " (" + mend + ")";
   return told;
 }
@@ -225,6 +287,37 @@ Result<ScanPage> DynamoDb::scan(const ScanOptions& options, const std::stop_toke
       used != nullptr && used->is_object() ? member(*used, "CapacityUnits") : nullptr;
   if (units != nullptr && units->is_number()) page.units_used = units->get<double>();
   return page;
+}
+
+Result<std::string> DynamoDb::put_some(const std::string& table, const std::string& requests,
+                                       const std::stop_token& stop) const {
+  const Json request{{"RequestItems", {{table, Json::parse(requests)}}}};
+  const auto body = TRY(ask("BatchWriteItem", rendered(request), table, stop));
+  const auto document = Json::parse(body, nullptr, false);
+  if (!document.is_object()) return no_answer("answer to items");
+  const auto* left = member(document, "UnprocessedItems");
+  if (left == nullptr || !left->is_object() || left->empty()) return std::string();
+  return left->begin().value().dump();
+}
+
+Result<void> DynamoDb::put_all(const std::string& table, std::span<const Item> items,
+                               const Pause& pause, const std::stop_token& stop) {
+  for (std::size_t at = 0; at < items.size(); at += kItemsOfPut) {
+    auto left = rendered(put_requests(items.subspan(at, std::min(kItemsOfPut, items.size() - at))));
+    for (int attempt = 0; !left.empty(); ++attempt) {
+      if (attempt == kPutAttempts) {
+        return Error{Code::Exhausted,
+                     fmt::format("DynamoDB left items of {} over {} times: it is written to faster "
+                                 "than it may be; come again later",
+                                 base::printable(table), attempt)};
+      }
+      if (attempt > 0 && !pause(kPutWait * (1 << std::min(attempt, 7)), stop)) {
+        return Error{Code::Cancelled, "stopped"};
+      }
+      left = TRY(put_some(table, left, stop));
+    }
+  }
+  return {};
 }
 
 }  // namespace millrace::aws

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -68,7 +69,7 @@ struct ScanPage {
   double units_used = 0.0;  ///< read units that it cost
 };
 
-/// Tables of DynamoDB, to be read.
+/// Tables of DynamoDB, to be read and filled.
 /// Errors  of all calls: NotFound: no such table. Denied: not allowed, wrong or expired
 /// credentials. Exhausted: throttled for too long. Unavailable. Invalid. Corrupt: an answer that is
 /// none. Each with the mend. Cancelled.
@@ -81,12 +82,19 @@ class DynamoDb {
   base::Result<TableDescription> describe(const std::string& table,
                                           const std::stop_token& stop = {});
   base::Result<ScanPage> scan(const ScanOptions& options, const std::stop_token& stop = {});
+  /// Puts items, each in the place of one with its key; no two may have the same key. What the
+  /// service leaves over is put again, with growing waits of `pause`.
+  /// Errors  Exhausted: too much is left over again and again.
+  base::Result<void> put_all(const std::string& table, std::span<const Item> items,
+                             const Pause& pause, const std::stop_token& stop = {});
 
  private:
   DynamoDb(Client& client, std::string region, std::string endpoint)
       : client_(&client), region_(std::move(region)), endpoint_(std::move(endpoint)) {}
   base::Result<std::string> ask(const std::string& operation, std::string body,
                                 const std::string& table, const std::stop_token& stop) const;
+  base::Result<std::string> put_some(const std::string& table, const std::string& requests,
+                                     const std::stop_token& stop) const;
   base::Error refused(const ServiceError& error, const std::string& operation,
                       const std::string& table) const;
 

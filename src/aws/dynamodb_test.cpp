@@ -110,5 +110,63 @@ TEST_F(DynamoDbTest, RefusesAnswersThatAreNone) {
   }
 }
 
+Item item(const std::string& id) {
+  return {{"id", {.kind = Kind::Text, .text = id}}};
+}
+
+TEST_F(DynamoDbTest, PutsItemsInCallsOf25AndAgainWhatWasLeftOver) {
+  serve({{.status = 200, .body = R"({"UnprocessedItems":{"t":[{"PutRequest":{"Item":
+      {"id":{"S":"late"}}}}]}})"},
+         {.status = 200, .body = R"({"UnprocessedItems":{}})"}});
+  std::vector<Item> items;
+  for (int i = 0; i < 26; ++i) items.push_back(item("i" + std::to_string(i)));
+  std::vector<std::chrono::milliseconds> waits;
+  const auto pause = [&](std::chrono::milliseconds wait, const std::stop_token&) {
+    waits.push_back(wait);
+    return true;
+  };
+  ASSERT_TRUE(table().put_all("t", items, pause));
+  ASSERT_EQ(fake_->requests().size(), 3U);
+  EXPECT_EQ(fake_->requests()[0].headers.value("X-Amz-Target"), "DynamoDB_20120810.BatchWriteItem");
+  EXPECT_THAT(fake_->requests()[0].body, AllOf(HasSubstr("i24"), testing::Not(HasSubstr("i25"))));
+  EXPECT_EQ(fake_->requests()[1].body,
+            R"({"RequestItems":{"t":[{"PutRequest":{"Item":{"id":{"S":"late"}}}}]}})");
+  EXPECT_THAT(fake_->requests()[2].body, HasSubstr("i25"));
+  EXPECT_THAT(waits, testing::ElementsAre(std::chrono::milliseconds(100)));
+}
+
+TEST_F(DynamoDbTest, EndsWhenTooMuchIsLeftOverAgainAndAgain) {
+  serve({{.status = 200, .body = R"({"UnprocessedItems":{"t":[{"PutRequest":{"Item":
+      {"id":{"S":"late"}}}}]}})"}});
+  std::chrono::milliseconds waited{0};
+  const auto pause = [&](std::chrono::milliseconds wait, const std::stop_token&) {
+    waited += wait;
+    return true;
+  };
+  const std::vector<Item> items{item("a")};
+  const auto put = table().put_all("t", items, pause);
+  EXPECT_EQ(put.error().code, Code::Exhausted);
+  EXPECT_THAT(put.error().message, HasSubstr("faster than it may be"));
+  EXPECT_GT(waited, std::chrono::seconds(20));
+}
+
+TEST_F(DynamoDbTest, PutsValuesOfEveryKind) {
+  serve({{.status = 200, .body = R"({"UnprocessedItems":{}})"}});
+  const std::vector<Item> items{
+      {{"b", {.kind = Kind::Binary, .text = std::string("\0\xFF", 2)}},
+       {"m",
+        {.kind = Kind::Map,
+         .fields = {{"x",
+                     {.kind = Kind::List,
+                      .elements = {{}, {.kind = Kind::Bool, .text = "true"}}}}}}},
+       {"n", {.kind = Kind::Number, .text = "12.50"}},
+       {"s", {.kind = Kind::TextSet, .elements = {{.kind = Kind::Text, .text = "u"}}}}}};
+  ASSERT_TRUE(table().put_all("t", items, pause));
+  EXPECT_EQ(fake_->requests().at(0).body,
+            R"({"RequestItems":{"t":[{"PutRequest":{"Item":{"b":{"B":"AP8="},)"
+            R"("m":{"M":{"x":{"L":[{"NULL":true},{"BOOL":true}]}}},)"
+            R"("n":{"N":"12.50"},"s":{"SS":["u"]}}}}]}})");
+}
+
 }  // namespace
 }  // namespace millrace::aws
