@@ -55,6 +55,13 @@ class CargoLambda:
         self.processes = []
 
     def __enter__(self):
+        try:
+            return self.started()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def started(self):
         path = {"PATH": f"{os.environ['PATH']}:{CARGO}"}
         self.start("watch", [program(), "lambda", "watch", "--only-lambda-apis", "--ignore-changes", "--invoke-address", "127.0.0.1",
                              "--invoke-port", self.port], {**os.environ, **path}, self.folder / "package")
