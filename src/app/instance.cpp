@@ -50,6 +50,7 @@ Result<void> Instance::start_export() {
 
 Result<bool> Instance::run_due() {
   parts_->jobs->run_due();
+  TRY(parts_->jobs->load_due());
   return parts_->jobs->has_due();
 }
 

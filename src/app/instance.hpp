@@ -54,7 +54,8 @@ class Instance {
   base::Result<void> catch_up(std::chrono::microseconds timeout);
 
   // Instead of `start_schedule`, step by step:
-  /// Runs jobs that are due, and waits for them. True: some wait for records, or for each other.
+  /// Runs jobs that are due, loads what they made, and waits for all of it. True: some wait for
+  /// records, or for each other.
   base::Result<bool> run_due();
   /// Puts all tables in order.
   base::Result<std::vector<batch::RunRow>> maintain();

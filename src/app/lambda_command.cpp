@@ -56,7 +56,7 @@ class Loop {
       auto invocation = api_.next();
       if (!invocation) return invocation.error();
       const auto answer = function_.handle(*invocation);
-      metrics_.write_due();
+      metrics_.write();
       const auto told =
           answer ? api_.answer(invocation->id, *answer) : api_.fail(invocation->id, answer.error());
       // An answer that is refused is asked for again; one that cannot be given ends the process.

@@ -253,6 +253,12 @@ Result<std::optional<Partition>> Jobs::partition_of(const Job& job,
 }
 
 // Whoever ran a job finds it loaded, or told why not.
+Result<std::vector<RunRow>> Jobs::load_due() {
+  std::vector<RunRow> rows;
+  for (const auto& job : jobs_) TRY(load_after(*job, Trigger::Schedule, rows));
+  return rows;
+}
+
 Result<void> Jobs::load_after(const Job& job, Trigger trigger, std::vector<RunRow>& rows) {
   if (!job.plan.job.load) return {};
   auto loaded = TRY(loads_->load(job.name(), trigger));

@@ -95,6 +95,8 @@ class Jobs {
   void run_due();
   /// Whether some wait, for records on their way or for each other.
   bool has_due() const;
+  /// Loads what the warehouses lack of all jobs: without `start`, nobody else does.
+  base::Result<std::vector<RunRow>> load_due();
 
   /// Commits the hot rows and runs one partition, fresh or not, or each stale one, oldest first.
   /// Errors  NotFound: no such job. Invalid: no such partition. Else what kept it from starting; a
