@@ -44,7 +44,8 @@ void Instance::start_schedule() {
 }
 
 Result<void> Instance::start_export() {
-  parts_->exports = TRY(MetricsExports::start(parts_->pipeline.metrics, parts_->world));
+  parts_->exports =
+      TRY(MetricsExports::start(parts_->pipeline.metrics, parts_->world, parts_->options.data));
   return {};
 }
 

@@ -193,6 +193,7 @@ Result<void> Instance::Parts::open_api() {
       .retry_alerts = [this](const auto& chosen) { return alerts->retry(chosen); },
       .lookups = [this] { return lookup_status(); },
       .unready = [this] { return unready(); },
+      .measure = [this] { measure_disk(world, options.data); },
       .kinesis = [this](const auto& exchange) { kinesis_api->handle(exchange); },
       .clock = world.clock,
       .telemetry = world.telemetry(),

@@ -29,13 +29,21 @@ Result<std::unique_ptr<watch::MetricSink>> open_cloudwatch(const config::Metrics
 
 }  // namespace
 
+void measure_disk(World& world, const os::Path& data) {
+  if (const auto free = world.disk.space_free(data)) {
+    serve::events::saw_disk(world.telemetry(), free.value());
+  }
+}
+
 Result<std::unique_ptr<MetricsExports>> MetricsExports::start(const config::MetricsTargets& targets,
-                                                              World& world) {
+                                                              World& world, os::Path data) {
   std::unique_ptr<MetricsExports> exports(new MetricsExports);
   const auto add = [&](const config::MetricsExport& what, std::unique_ptr<watch::MetricSink> sink) {
     exports->exporters_.push_back(std::make_unique<watch::Exporter>(
-        watch::ExporterParts{what, std::move(sink), world.clock, world.telemetry(),
-                             [&world] { serve::events::saw_process(world.telemetry()); }}));
+        watch::ExporterParts{what, std::move(sink), world.clock, world.telemetry(), [&world, data] {
+                               serve::events::saw_process(world.telemetry());
+                               measure_disk(world, data);
+                             }}));
   };
   if (targets.cloudwatch) {
     add(*targets.cloudwatch, TRY(open_cloudwatch(*targets.cloudwatch, world)));

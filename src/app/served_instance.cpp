@@ -2,6 +2,7 @@
 
 #include "app/data_folder.hpp"
 #include "http/url.hpp"
+#include "serve/events.hpp"
 
 namespace millrace::app {
 
@@ -31,6 +32,7 @@ Result<std::unique_ptr<ServedInstance>> ServedInstance::start(
       std::move(options.server), [raw](auto exchange) { raw->answer(std::move(exchange)); },
       world.clock, world.telemetry()));
   served->address_ = local_address(*served->server_, host);
+  serve::events::runs_version(world.telemetry(), MILLRACE_VERSION);
   const PipelineRecord record{options.pipeline.file, std::move(options.text)};
   const auto data = options.instance.data;
   served->instance_ =

@@ -101,7 +101,7 @@ TEST(Checks, ReconcileIsWrittenToo) {
                  "ORDER BY ALL"),
       "2026-11-19|reconcile 1|failed|1 is not 2, 2026-11-20|reconcile 1|failed|1 is not 2");
   EXPECT_THAT(bench.metrics.exposition(), HasSubstr("millrace_job_checks_total{check=\"reconcile 1"
-                                                    "\",job=\"daily\",outcome=\"failed\"} 2"));
+                                                    "\",job_name=\"daily\",outcome=\"failed\"} 2"));
 }
 
 TEST(Checks, WhatIsWrongWithThemIsSaidAtTheStart) {

@@ -26,15 +26,16 @@ void run_ended(base::Telemetry telemetry, const RunRow& row) {
   const std::chrono::duration<double> took = row.duration;
   telemetry.metrics
       .counter("millrace_job_runs_total", "Runs of a job's partitions that ended.",
-               {{"job", row.job}, {"status", std::string(name_of(row.status))}})
+               {{"job_name", row.job}, {"status", std::string(name_of(row.status))}})
       .add();
   telemetry.metrics
       .histogram("millrace_job_run_seconds", "Time that a run took, with all of its attempts.",
-                 duration_bounds(), {{"job", row.job}})
+                 duration_bounds(), {{"job_name", row.job}})
       .observe(took.count());
   if (is_good) {
     telemetry.metrics
-        .counter("millrace_job_rows_total", "Rows that runs of a job wrote.", {{"job", row.job}})
+        .counter("millrace_job_rows_total", "Rows that runs of a job wrote.",
+                 {{"job_name", row.job}})
         .add(static_cast<double>(row.rows));
     last_success(telemetry, row.job, row.ended_at);
   }
@@ -53,7 +54,7 @@ void last_success(base::Telemetry telemetry, const std::string& job, base::Time 
   const std::chrono::duration<double> ended = ended_at.time_since_epoch();
   telemetry.metrics
       .gauge("millrace_job_last_success_timestamp_seconds", "When a run of the job last succeeded.",
-             {{"job", job}})
+             {{"job_name", job}})
       .set(ended.count());
 }
 
@@ -61,7 +62,7 @@ void run_retried(base::Telemetry telemetry, const std::string& job, const std::s
                  int attempt, const std::string& error) {
   telemetry.metrics
       .counter("millrace_job_retries_total", "Attempts that failed and were followed by another.",
-               {{"job", job}})
+               {{"job_name", job}})
       .add();
   telemetry.log.write(
       Level::Warn, "job.run_retried",
@@ -96,7 +97,7 @@ void claim_lost(base::Telemetry telemetry, const std::string& job, const std::st
 void checked(base::Telemetry telemetry, const std::string& job, const CheckResult& result) {
   telemetry.metrics
       .counter("millrace_job_checks_total", "Checks of job results.",
-               {{"job", job},
+               {{"job_name", job},
                 {"check", result.check},
                 {"outcome", std::string(name_of(result.outcome))}})
       .add();
@@ -205,15 +206,24 @@ void proven(base::Telemetry telemetry, const std::string& table, const RunRow& r
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error) {
   telemetry.metrics
       .counter("millrace_job_schedule_errors_total",
-               "Times that it could not be found out what of a job is due.", {{"job", job}})
+               "Times that it could not be found out what of a job is due.", {{"job_name", job}})
       .add();
   telemetry.log.write(Level::Warn, "job.schedule_failed", {{"job", job}, {"error", error}});
+}
+
+void due_since(base::Telemetry telemetry, const std::string& job, base::Time firing) {
+  const std::chrono::duration<double> since_epoch = firing.time_since_epoch();
+  telemetry.metrics
+      .gauge("millrace_job_due_timestamp_seconds",
+             "When the run of a job was scheduled that is not done yet; 0 if none is due.",
+             {{"job_name", job}})
+      .set(since_epoch.count());
 }
 
 void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count) {
   telemetry.metrics
       .gauge("millrace_job_partitions_stale",
-             "Partitions of a job whose inputs changed since their last run.", {{"job", job}})
+             "Partitions of a job whose inputs changed since their last run.", {{"job_name", job}})
       .set(static_cast<double>(count));
 }
 

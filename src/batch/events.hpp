@@ -41,6 +41,8 @@ void maintained(base::Telemetry telemetry, const std::string& table, const RunRo
 /// A proof of a table that a stream fills.
 void proven(base::Telemetry telemetry, const std::string& table, const RunRow& row);
 void schedule_failed(base::Telemetry telemetry, const std::string& job, const std::string& error);
+/// When the run was scheduled that is not done yet; the epoch if none is due.
+void due_since(base::Telemetry telemetry, const std::string& job, base::Time firing);
 void partitions_stale(base::Telemetry telemetry, const std::string& job, std::size_t count);
 
 }  // namespace millrace::batch::events

@@ -43,14 +43,14 @@ TEST(Jobs, RunsEachStalePartitionIntoAPartitionOfItsTable) {
             "daily|2026-11-19|succeeded|manual, daily|2026-11-20|succeeded|manual");
   EXPECT_TRUE(jobs->run("daily").value().empty());
   EXPECT_THAT(bench.metrics.exposition(),
-              HasSubstr("millrace_job_runs_total{job=\"daily\",status=\"succeeded\"} 2"));
+              HasSubstr("millrace_job_runs_total{job_name=\"daily\",status=\"succeeded\"} 2"));
   base::Metrics after_restart;
   auto parts = bench.parts();
   const lake::Tools tools{
       bench.disk, *bench.engine, bench.clock, bench.random, {bench.log, after_restart}};
   (void)Jobs::open({bench.pipeline, tools, bench.board, bench.stream, parts.folder, {}}).value();
   EXPECT_THAT(after_restart.exposition(),
-              HasSubstr("millrace_job_last_success_timestamp_seconds{job=\"daily\"} 17"));
+              HasSubstr("millrace_job_last_success_timestamp_seconds{job_name=\"daily\"} 17"));
 }
 
 TEST(Jobs, LateDataMakesExactlyItsPartitionStaleAndCompactionNone) {

@@ -219,7 +219,7 @@ TEST_P(LoadsTest, TheProofFindsEachRowThatIsNotWhatTheLakeHas) {
   tamper("DROP TABLE sales.daily");
   EXPECT_THAT(jobs->prove("daily", "2026-11-20").value()[0].error, HasSubstr("does not exist"));
   EXPECT_THAT(bench.metrics.exposition(), HasSubstr("millrace_job_checks_total{check=\"warehouse\","
-                                                    "job=\"daily\",outcome=\"failed\"} 6"));
+                                                    "job_name=\"daily\",outcome=\"failed\"} 6"));
 }
 
 TEST_P(LoadsTest, TheProofFindsAFileThatTheLakeLost) {

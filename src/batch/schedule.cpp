@@ -36,6 +36,8 @@ void Jobs::note_firings() {
     const auto firing = last_firing(*job);
     const std::lock_guard lock(job->mutex);
     if (firing) job->fired = firing;
+    events::due_since(parts_.tools.telemetry, job->name(),
+                      job->due ? job->due->firing : job->fired.value_or(base::Time{}));
   }
 }
 

@@ -104,6 +104,8 @@ TEST(Schedule, WaitsWhileAPartitionIsFillingAndNotWhenAsked) {
   pass_time(bench, *jobs, "2026-11-21T08:00:00Z");
   EXPECT_EQ(ran(bench), "2026-11-19");
   EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-19 fresh, 2026-11-20 filling");
+  const std::string due = "millrace_job_due_timestamp_seconds{job_name=\"daily\"} ";
+  EXPECT_THAT(bench.metrics.exposition(), HasSubstr(due + "1795219200\n"));
   EXPECT_EQ(jobs->run("daily").value().at(0).partition, "2026-11-20");
   bench.order("ann", "1", "2026-11-20T13:00:00Z");
   bench.order("ann", "1", "2026-11-19T13:00:00Z");  // ran for this firing already
@@ -112,6 +114,8 @@ TEST(Schedule, WaitsWhileAPartitionIsFillingAndNotWhenAsked) {
   jobs->run_due();
   EXPECT_EQ(ran(bench), "2026-11-19 2026-11-20 2026-11-20");
   EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-19 stale, 2026-11-20 fresh");
+  jobs->run_due();
+  EXPECT_THAT(bench.metrics.exposition(), HasSubstr(due + "0\n"));
 }
 
 TEST(Schedule, AJobComesAfterTheJobsThatItReads) {

@@ -139,7 +139,7 @@ TEST(StreamProofs, FailWithTheShardTheNumbersAndTheMend) {
   EXPECT_THAT(
       metrics,
       HasSubstr(
-          "millrace_job_checks_total{check=\"source\",job=\"checked\",outcome=\"failed\"} 1"));
+          "millrace_job_checks_total{check=\"source\",job_name=\"checked\",outcome=\"failed\"} 1"));
 }
 
 TEST(StreamProofs, FollowTheMaintenanceOfEachNight) {

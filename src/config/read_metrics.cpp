@@ -73,10 +73,11 @@ std::map<std::string, std::string> read_dimensions(YamlFile& file, Section& sect
 }
 
 MetricsExport read_export(YamlFile& file, Section& section, const std::string& pipeline) {
-  MetricsExport read{.name_space = read_name_space(file, section),
-                     .every = section.duration("every"),
-                     .dimensions = {{"pipeline", pipeline}},
-                     .labels = {"job", "lookup", "outcome", "reason", "source", "stream", "table"}};
+  MetricsExport read{
+      .name_space = read_name_space(file, section),
+      .every = section.duration("every"),
+      .dimensions = {{"pipeline", pipeline}},
+      .labels = {"job_name", "lookup", "outcome", "reason", "source", "stream", "table"}};
   if (section.has("dimensions")) read.dimensions = read_dimensions(file, section);
   if (!section.has("labels")) return read;
   const auto labels = section.texts("labels");

@@ -291,7 +291,7 @@ SectionRule export_rules(std::string_view name, std::string_view doc, std::vecto
        {"dimensions", TextMap, "", false, "`pipeline`: the pipeline's name",
         "`name: value`, for all metrics: at most 10."},
        {"labels", TextList, "", false,
-        "`job`, `lookup`, `outcome`, `reason`, `source`, `stream`, `table`",
+        "`job_name`, `lookup`, `outcome`, `reason`, `source`, `stream`, `table`",
         "The labels of `/metrics` that become dimensions; what differs in others only is put "
         "together. `[]`: none."}}};
   rules.keys.insert(rules.keys.end(), more.begin(), more.end());

@@ -7,24 +7,23 @@ namespace {
 
 using base::Level;
 
-base::Labels labels_of(const DeliveryName& name) {
-  return {{"alert", name.alert}, {"target", name.target}};
-}
-
 }  // namespace
 
 void alert_settled(base::Telemetry telemetry, const DeliveryName& name, const AlertRow&,
                    AlertOutcome outcome, std::chrono::microseconds took) {
-  auto labels = labels_of(name);
   if (outcome == AlertOutcome::Sent) {
     telemetry.metrics
         .histogram("millrace_alert_seconds",
                    "Time from a record's arrival until its alert was sent.", base::latency_bounds(),
-                   labels)
+                   {{"alert", name.alert}, {"target", name.target}})
         .observe(std::chrono::duration<double>(took).count());
   }
-  labels["outcome"] = std::string(name_of(outcome));
-  telemetry.metrics.counter("millrace_alerts_total", "Rows whose alert ended.", labels).add();
+  telemetry.metrics
+      .counter("millrace_alerts_total", "Rows whose alert ended.",
+               {{"alert", name.alert},
+                {"target", name.target},
+                {"outcome", std::string(name_of(outcome))}})
+      .add();
 }
 
 void alert_dead(base::Telemetry telemetry, const DeliveryName& name, const std::string& id,
@@ -41,7 +40,7 @@ void alert_retried(base::Telemetry telemetry, const DeliveryName& name, const Al
                    std::chrono::microseconds wait) {
   telemetry.metrics
       .counter("millrace_alert_retries_total", "Attempts that failed and come again.",
-               labels_of(name))
+               {{"alert", name.alert}, {"target", name.target}})
       .add();
   telemetry.log.write(message.attempts == 1 ? Level::Warn : Level::Debug, "alert.retried",
                       {{"alert", name.alert},
@@ -67,13 +66,14 @@ void alert_history_failed(base::Telemetry telemetry, const base::Error& error) {
 }
 
 void alert_gauges(base::Telemetry telemetry, const DeliveryStatus& status) {
-  const base::Labels labels{{"alert", status.name.alert}, {"target", status.name.target}};
   telemetry.metrics
-      .gauge("millrace_alert_queue_messages", "Messages that are on their way.", labels)
+      .gauge("millrace_alert_queue_messages", "Messages that are on their way.",
+             {{"alert", status.name.alert}, {"target", status.name.target}})
       .set(static_cast<double>(status.queued));
   telemetry.metrics
       .gauge("millrace_alert_behind_records",
-             "Visible records of the table whose alerts have not ended.", labels)
+             "Visible records of the table whose alerts have not ended.",
+             {{"alert", status.name.alert}, {"target", status.name.target}})
       .set(static_cast<double>(status.behind));
 }
 

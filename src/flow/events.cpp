@@ -16,14 +16,17 @@ double seconds(std::chrono::nanoseconds took) {
 void processed(base::Telemetry telemetry, const std::string& table, const Counts& counts,
                const std::vector<Reject>& rejects) {
   auto& metrics = telemetry.metrics;
-  const auto count = [&](const char* name, const char* help, std::int64_t number) {
-    if (number > 0) {
-      metrics.counter(name, help, {{"table", table}}).add(static_cast<double>(number));
-    }
-  };
-  count("millrace_table_records_total", "Records that a table took in.", counts.records);
-  count("millrace_table_rows_total", "Rows that came out of a table's SQL.", counts.rows);
-  count("millrace_table_filtered_total", "Records of which the SQL kept no row.", counts.filtered);
+  metrics
+      .counter("millrace_table_records_total", "Records that a table took in.", {{"table", table}})
+      .add(static_cast<double>(counts.records));
+  metrics
+      .counter("millrace_table_rows_total", "Rows that came out of a table's SQL.",
+               {{"table", table}})
+      .add(static_cast<double>(counts.rows));
+  metrics
+      .counter("millrace_table_filtered_total", "Records of which the SQL kept no row.",
+               {{"table", table}})
+      .add(static_cast<double>(counts.filtered));
   std::map<std::pair<std::string_view, std::string>, double> rejected;
   for (const auto& reject : rejects) {
     if (reject.outcome.empty()) ++rejected[{name_of(reject.stage), reject.reason}];
@@ -144,13 +147,14 @@ void stopped(base::Telemetry telemetry, const std::string& source, const base::E
 
 void gauges(base::Telemetry telemetry, const std::string& table, std::int64_t hot_rows,
             std::uint64_t hot_bytes, std::int64_t lag_records) {
-  const base::Labels labels{{"table", table}};
   auto& metrics = telemetry.metrics;
-  metrics.gauge("millrace_hot_rows", "Rows that wait for a commit.", labels)
+  metrics.gauge("millrace_hot_rows", "Rows that wait for a commit.", {{"table", table}})
       .set(static_cast<double>(hot_rows));
-  metrics.gauge("millrace_hot_bytes", "Memory of rows that wait for a commit.", labels)
+  metrics.gauge("millrace_hot_bytes", "Memory of rows that wait for a commit.", {{"table", table}})
       .set(static_cast<double>(hot_bytes));
-  metrics.gauge("millrace_lag_records", "Durable records that a table has not read yet.", labels)
+  metrics
+      .gauge("millrace_lag_records", "Durable records that a table has not read yet.",
+             {{"table", table}})
       .set(static_cast<double>(lag_records));
 }
 

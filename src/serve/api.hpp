@@ -73,6 +73,8 @@ struct ApiParts {
   std::function<std::vector<LookupStatus>()> lookups;
   /// Why the process should get no work now (it starts, it ends, it failed); empty: it should.
   std::function<std::vector<std::string>()> unready;
+  /// Brings gauges up to date that only the owner can measure: when somebody asks for the metrics.
+  std::function<void()> measure = [] {};
   /// Answers `POST /`: the Kinesis API, of a room that this one does not know. It must not block.
   http::Handler kinesis;
   const base::Clock& clock;

@@ -97,6 +97,23 @@ void saw_process(base::Telemetry telemetry) {
   // It only grows, but it is read, not counted: a gauge to this library.
   metrics.gauge("millrace_process_cpu_seconds", "CPU time of all threads since the start.")
       .set(std::chrono::duration<double>(usage.value().cpu_time).count());
+  metrics
+      .gauge("millrace_memory_limit_bytes",
+             "Memory that the process may use: the machine's, or its control group's limit.")
+      .set(static_cast<double>(os::memory_bytes()));
+}
+
+void saw_disk(base::Telemetry telemetry, std::uint64_t bytes_free) {
+  telemetry.metrics
+      .gauge("millrace_disk_free_bytes", "Free space in the file system of the data folder.")
+      .set(static_cast<double>(bytes_free));
+}
+
+void runs_version(base::Telemetry telemetry, const std::string& version) {
+  telemetry.metrics
+      .gauge("millrace_build_info", "1; its label tells the version that runs.",
+             {{"version", version}})
+      .set(1);
 }
 
 }  // namespace millrace::serve::events

@@ -37,5 +37,8 @@ void table_vacuumed(base::Telemetry telemetry, const std::string& table, std::si
 
 /// Sets the gauges of the process: when somebody asks for the metrics.
 void saw_process(base::Telemetry telemetry);
+/// The same for the file system of the data folder.
+void saw_disk(base::Telemetry telemetry, std::uint64_t bytes_free);
+void runs_version(base::Telemetry telemetry, const std::string& version);
 
 }  // namespace millrace::serve::events

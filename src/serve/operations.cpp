@@ -83,6 +83,7 @@ Result<http::Response> Operations::lookups(const http::Request& request) const {
 
 Result<http::Response> Operations::metrics(const http::Request& /*request*/) const {
   events::saw_process(parts_.telemetry);
+  parts_.measure();
   return http::Response{.status = 200,
                         .headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
                         .body = parts_.telemetry.metrics.exposition()};

@@ -26,12 +26,12 @@ void file_finished(base::Telemetry telemetry, const std::string& source, const s
 void records_read(base::Telemetry telemetry, const std::string& source, std::uint64_t records,
                   std::uint64_t bytes) {
   telemetry.metrics
-      .counter("millrace_source_records_total", "Records read from files, Kinesis or Kafka.",
-               {{"source", source}})
+      .counter("millrace_source_fetched_records_total",
+               "Records fetched from files, Kinesis or Kafka.", {{"source", source}})
       .add(static_cast<double>(records));
   telemetry.metrics
-      .counter("millrace_source_bytes_total",
-               "Bytes of records read from files (unpacked), Kinesis or Kafka.",
+      .counter("millrace_source_fetched_bytes_total",
+               "Bytes of records fetched from files (unpacked), Kinesis or Kafka.",
                {{"source", source}})
       .add(static_cast<double>(bytes));
 }

@@ -17,6 +17,9 @@ from harness.millrace import Failure, Millrace
 from harness.s3_store import S3Store
 from prometheus_client.parser import text_string_to_metric_families
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import metric_list  # noqa: E402
+
 PIPELINE = """
 pipeline: shop
 metrics:
@@ -31,6 +34,7 @@ tables:
     commit: {every: 100ms}
 """
 BATCHES = 40
+LISTED = {metric["name"]: metric for metric in metric_list.read()["metrics"]}
 # From the specification of the format.
 DOCUMENT_BYTES_MAX, METRICS_MAX, DIMENSIONS_MAX, VALUES_MAX = 256 * 1024, 100, 30, 100
 UNITS = {"Seconds", "Bytes", "Count", "None"}
@@ -122,6 +126,8 @@ def check_document(line):
         for metric in directive["Metrics"]:
             if not set(metric) <= {"Name", "Unit", "StorageResolution"} or metric["Unit"] not in UNITS:
                 raise Failure(f"metric {metric}")
+            if metric["Name"] not in LISTED or LISTED[metric["Name"]]["unit"] != metric["Unit"]:
+                raise Failure(f"metric {metric} is not as {metric_list.LIST} says")
             check_value(metric["Name"], document[metric["Name"]])
     return document
 

@@ -160,7 +160,7 @@ def test_brokers_that_cannot_be_reached(folder):
             await_fine(millrace)
             metrics = millrace.request("GET", "/metrics")[2].decode()
             expect_texts(metrics, 'millrace_source_behind_seconds{shard="0",source="events"}', "millrace_source_failures_total",
-                         "millrace_source_records_total")
+                         'millrace_source_records_total{source="events"} 200', 'millrace_source_fetched_records_total{source="events"} 200')
             millrace.stop()
 
 
