@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The system tests: text cases, judges, operation, and kills under load. Called by tools/run_tests.py; tests/README.md explains.
 
-    run.py [--fast] [--only TEXT] [--clients] [--spark [VERSION…]] [--update] [--jobs N] [--seed N] [--cycles N] [--list]
+    run.py [--fast] [--only TEXT] [--clients] [--packages] [--spark [VERSION…]] [--update] [--jobs N] [--seed N] [--cycles N] [--list]
 
 Prints a line for each test that fails, with what is wrong, and closes with `N passed, N failed`.
 """
@@ -16,6 +16,7 @@ import sys
 import time
 
 import operations
+import packages
 from clients import cargo_lambda, kinesis_clients
 from harness import case_file, case_run, spark
 from harness.millrace import BINARY
@@ -89,6 +90,12 @@ def run_clients(module, name):
     return run_script(module.__file__, name)
 
 
+def package_tests():
+    for name, function in packages.tests().items():
+        yield Test(f"packages {name}", lambda function=function, name=name: packages.run_test(function, FOLDERS / "packages" / name),
+                   is_slow=True)
+
+
 def spark_tests(options):
     for version in options.spark or spark.VERSIONS[:1]:
         for path in sorted(spark.SOURCES.glob("*.py")):
@@ -117,6 +124,8 @@ def collect(options):
     tests = [*script_tests(options), *operation_tests(), *case_tests(options), *spark_tests(options)]
     if options.clients:
         tests += client_tests()
+    if options.packages:
+        tests += package_tests()
     if options.fast:
         tests = [test for test in tests if not test.is_slow and not test.name.endswith(("[single]", "[kill]"))]
     if options.only:
@@ -149,6 +158,7 @@ def main():
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="tests whose name has one of these texts in it")
     parser.add_argument("--clients", action="store_true",
                         help="also the real clients for Java and JavaScript, which mvn and npm bring, and cargo lambda")
+    parser.add_argument("--packages", action="store_true", help="also the packages, each made and tried: some minutes, as root")
     parser.add_argument("--spark", nargs="*", choices=spark.VERSIONS, metavar="VERSION",
                         help=f"also everything of spark/tests, on real Spark and Delta Lake of {' and '.join(spark.VERSIONS)}, "
                         f"or of {spark.VERSIONS[0]} if none is named: some minutes each")

@@ -12,12 +12,31 @@ using base::Error;
 using base::Result;
 using std::chrono::microseconds;
 
+namespace {
+
+// None if the system has no folder of zones: then the library throws whatever it is asked.
+std::vector<std::string> zone_names() {
+  std::vector<std::string> names;
+  try {
+    for (const auto& zone : date::get_tzdb().zones) names.push_back(zone.name());
+  } catch (const std::exception&) {
+    names.clear();
+  }
+  return names;
+}
+
+}  // namespace
+
 Result<TimeZone> TimeZone::find(std::string_view name) {
   try {
     return TimeZone(date::locate_zone(std::string(name)));
   } catch (const std::exception&) {
-    std::vector<std::string> names;
-    for (const auto& zone : date::get_tzdb().zones) names.push_back(zone.name());
+    const auto names = zone_names();
+    if (names.empty()) {
+      return Error{Code::NotFound,
+                   "this system knows no time zones: /usr/share/zoneinfo is missing (install "
+                   "tzdata)"};
+    }
     return Error{Code::NotFound, fmt::format("there is no time zone '{}'{}", base::printable(name),
                                              base::did_you_mean(name, names))};
   }

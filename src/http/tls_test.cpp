@@ -86,6 +86,20 @@ TEST_F(TlsTest, CarriesHttp1) {
   }
 }
 
+TEST_F(TlsTest, TrustsTheCertificatesThatTheEnvironmentNames) {
+  TestServer bench(server_options());
+  bench.router.add("GET", "/a", echo);
+  bench.start();
+  const auto url = "https://localhost:" + std::to_string(bench.server().port()) + "/a";
+  EXPECT_FALSE(WebClient::open({}).value()->send({.url = url}).has_value());
+  setenv("SSL_CERT_FILE", path("certificate").c_str(), 1);
+  const auto client = WebClient::open({}).value();
+  unsetenv("SSL_CERT_FILE");
+  const auto answer = client->send({.url = url});
+  ASSERT_TRUE(answer.has_value()) << answer.error().text();
+  EXPECT_EQ(answer->status, 200);
+}
+
 TEST_F(TlsTest, CarriesHttp2WhereTheClientOffersIt) {
   TestServer bench(server_options());
   bench.router.add("GET", "/", echo);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <vector>
@@ -218,6 +219,9 @@ WebClient::~WebClient() = default;
 Result<std::unique_ptr<WebClient>> WebClient::open(WebClientOptions options) {
   static std::once_flag started;
   std::call_once(started, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  // OpenSSL and the command curl go by it, libcurl does not: its file is that of one distribution.
+  const char* named = std::getenv("SSL_CERT_FILE");
+  if (options.ca_file.empty() && named != nullptr) options.ca_file = named;
   std::error_code ignored;
   if (!options.ca_file.empty() && !std::filesystem::exists(options.ca_file, ignored)) {
     return Error{Code::NotFound, "there is no such file of certificates", options.ca_file};

@@ -18,7 +18,7 @@ namespace millrace::http {
 using namespace base::literals;
 
 struct WebClientOptions {
-  std::string ca_file = {};  ///< certificates that are trusted, PEM; empty: the system's
+  std::string ca_file = {};  ///< whom it trusts, PEM; empty: SSL_CERT_FILE's, or the system's
   std::size_t idle_connections_max = 32;
 };
 
