@@ -74,7 +74,7 @@ class Rooted(Millrace):
     def __init__(self, root, program, pipeline, environment=None, user=None):
         super().__init__(root, pipeline, "data")
         self.environment = {"PATH": "/none", **(environment or {})}
-        self.inside = ["chroot", *([f"--userspec={user}:{user}"] if user else []), str(root), program]
+        self.inside = [shutil.which("chroot"), *([f"--userspec={user}:{user}"] if user else []), str(root), program]
 
     def spawn(self, listen="127.0.0.1:0"):
         with open(self.log, "ab") as log:

@@ -80,8 +80,9 @@ def check(millrace):
     millrace.send("events", b'{"n":1}\n{"n":-1}\n{"n":500}\n{"n":"x"}\n')
     millrace.settle()
     millrace.query("SELECT count(*) FROM kept")
-    if millrace.command("job", "run", "totals")[0] != 0:
-        raise Failure("the job failed")
+    code, _, errors = millrace.command("job", "run", "totals", "--data", "data")
+    if code != 0:
+        raise Failure(f"the job ended with {code}: {errors}")
     after, kinds = read(millrace)
     missing = {name for name in SEEN if f"millrace_{name.removesuffix('_total')}" not in kinds}
     if missing:
