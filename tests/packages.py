@@ -117,7 +117,7 @@ def check_orders(millrace):
         if millrace.command("status", "--data", "/data")[0] != 1:
             raise Failure("status did not end with 1 where nothing runs")
         millrace.start()
-        if millrace.query("SELECT count(*) FROM checked_orders") != [["1"]]:
+        if str(millrace.query("SELECT count(*) FROM checked_orders")[0][0]) != "1":
             raise Failure("the order is not there after a restart")
         if millrace.command("status", "--data", "/data")[0] != 0:
             raise Failure("status did not end with 0 where it runs")
@@ -136,7 +136,7 @@ def check_lake_on_s3(root, program, folder):
             millrace.settle()
             millrace.stop()
             millrace.start()
-            if millrace.query("SELECT sum(n) FROM kept") != [["3"]]:
+            if str(millrace.query("SELECT sum(n) FROM kept")[0][0]) != "3":
                 raise Failure("the rows of a lake on S3 are not there after a restart")
             millrace.stop()
     finally:
