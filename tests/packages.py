@@ -101,8 +101,8 @@ def unpack(archive, root):
             for entry in zipped.infolist():
                 (root / entry.filename).chmod(entry.external_attr >> 16 & 0o777)
     else:
-        with tarfile.open(archive) as tar:
-            tar.extractall(root, filter="tar")
+        # Not tarfile, which takes rights away.
+        run_well("tar", "--extract", "--preserve-permissions", "--numeric-owner", "--file", archive, "--directory", root)
 
 
 def check_orders(millrace):
@@ -200,10 +200,10 @@ def test_image(folder):
     root = new_root(folder / "root", zones=False)
     with tarfile.open(archive) as image:
         layer = max(image.getmembers(), key=lambda member: member.size)
-        with tarfile.open(fileobj=image.extractfile(layer)) as files:
-            if any(re.search(r"bin/(ba|da)?sh$", name) for name in files.getnames()):
-                raise Failure("there is a shell in the image")
-            files.extractall(root, filter="tar")
+        (folder / "layer.tar.gz").write_bytes(image.extractfile(layer).read())
+    unpack(folder / "layer.tar.gz", root)
+    if list(root.rglob("*bin/*sh")):
+        raise Failure("there is a shell in the image")
     os.chown(root / "data", 10001, 10001)
     shutil.copytree(ROOT / "examples/orders", root / "etc/millrace", dirs_exist_ok=True)
     with Rooted(root, "/usr/bin/millrace", "/etc/millrace/orders.yaml", user=10001) as millrace:

@@ -11,6 +11,8 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = pathlib.Path(os.environ.get("MILLRACE") or ROOT / "build" / "release" / "millrace").resolve()
+# DuckDB's extension for S3, which is in the program; what it needs is asked for when it is loaded.
+EXTENSION = ROOT / "build" / "httpfs" / "httpfs.duckdb_extension"
 LOADER = "ld-linux-x86-64.so.2"
 # In archives all files are of this moment: zip knows none before.
 EPOCH = 315532800
@@ -97,7 +99,7 @@ def put_launcher(target, libraries_folder, argument=None):
 def put_program(folder):
     """The program with all that it needs but the system's kernel, in one folder. Returns Debian's packages that are in it."""
     folder.mkdir(parents=True)
-    found = libraries(PROGRAM)
+    found = libraries(EXTENSION) | libraries(PROGRAM)
     strip(PROGRAM, folder / "millrace")
     for name, path in found.items():
         shutil.copyfile(path, folder / name)
