@@ -101,6 +101,14 @@ class TheProjectsOwn(unittest.TestCase):
         self.assertEqual(metric_list.problems_of(ROOT), [])
         self.assertGreater(len(metric_list.read()["metrics"]), 90)
 
+    def test_alarms_on_aws_name_what_exists(self):
+        listed = metric_list.read()
+        known, labels = {metric["name"] for metric in listed["metrics"]}, set(listed["labels"])
+        text = "".join(path.read_text() for path in sorted((ROOT / "src/deploy").glob("*.cpp")))
+        named, grouped = set(re.findall(r'"(millrace_[a-z0-9_]+)"', text)), set(re.findall(r'own\(site, "(\w+)"', text))
+        self.assertTrue(named and grouped)
+        self.assertEqual((named - known, grouped - labels), (set(), set()))
+
     def test_documents_name_metrics_that_exist(self):
         known = {metric["name"]: set(metric["labels"]) for metric in metric_list.read()["metrics"]}
         found = set()

@@ -158,10 +158,10 @@ void put_stream_alarms(Json& root, const Site& site) {
 void put_job_alarm(Json& root, const Site& site, const config::Job& job) {
   const auto allowed = longest_pause(*job.at) + kJobGrace;
   // Without the label all jobs are one metric: the one that is latest counts.
-  const char* statistic = site.metrics().labels.contains("job") ? "Maximum" : "Minimum";
+  const char* statistic = site.metrics().labels.contains("job_name") ? "Maximum" : "Minimum";
   const Json metric{{"Namespace", site.metrics().name_space},
                     {"MetricName", "millrace_job_last_success_timestamp_seconds"},
-                    {"Dimensions", list_of(own(site, "job", job.name))}};
+                    {"Dimensions", list_of(own(site, "job_name", job.name))}};
   Json last{{"Id", "last"}, {"ReturnData", false}};
   last["MetricStat"] = {{"Metric", metric}, {"Period", 15 * kMinute}, {"Stat", statistic}};
   const Json age{{"Id", "age"},
