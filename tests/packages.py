@@ -14,6 +14,7 @@ import zipfile
 
 from harness.millrace import BINARY, Failure, Millrace
 from harness.s3_store import S3Store
+from operations import lambda_bench
 
 TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
@@ -178,9 +179,27 @@ def test_lambda(folder):
     code, told = run("chroot", root, "/var/task/bootstrap", "--help")
     if code != 0:
         raise Failure(f"bootstrap --help ended with {code}: {told}")
-    expect(told, "millrace lambda", "MILLRACE_PIPELINE")
+    expect(told, "as a function of AWS Lambda", "MILLRACE_PIPELINE")
     inside = ["chroot", root, f"/var/task/lib/{'ld-linux-x86-64.so.2'}", "--library-path", "/var/task/lib", "/var/task/lib/millrace"]
     expect(run_well(*inside, "validate", "/var/task/pipeline.yaml"), "ok shop")
+    check_function(root, folder)
+
+
+def check_function(root, folder):
+    """`bootstrap` serves events of Kinesis within `root`, each record once, with the lake on S3."""
+    store = S3Store(folder / "s3")
+    try:
+        store.boto3("s3").create_bucket(Bucket=lambda_bench.BUCKET)
+        places = {"MILLRACE_PIPELINE": "/var/task/pipeline.yaml", "MILLRACE_DATA": "/tmp/millrace"}
+        with lambda_bench.LambdaBench(folder / "function", store=store, environment=places) as bench:
+            bench.settings.command = [shutil.which("chroot"), root, "/var/task/bootstrap"]
+            shutil.copyfile(bench.pipeline, root / "var/task/pipeline.yaml")
+            bench.put(60)
+            bench.succeed(bench.batch(0, 40))
+            bench.succeed(bench.batch(20, 60))
+            bench.check()
+    finally:
+        store.close()
 
 
 def test_lambda_that_is_too_large(folder):
