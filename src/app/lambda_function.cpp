@@ -26,8 +26,12 @@ void limit_silence(World& world, std::chrono::milliseconds most) {
   if (session) (*session)->client().limit_silence(most);
 }
 
-bool has_chained_tables(const config::Pipeline& pipeline) {
-  return std::ranges::any_of(pipeline.tables, &config::Table::from_is_table);
+// A table that reads another one may be behind it, and reads its files then; the keys that `unique`
+// asks for stand in the table, where another process had the shard.
+bool reads_files(const config::Pipeline& pipeline) {
+  return std::ranges::any_of(pipeline.tables, [](const config::Table& table) {
+    return table.from_is_table || table.unique.has_value();
+  });
 }
 
 }  // namespace
@@ -55,8 +59,7 @@ Result<void> LambdaFunction::open_engine() {
                               .scratch = scratch,
                               .time_zone = pipeline_.timezone};
   if (pipeline_.is_lake_on_s3()) {
-    // Only a table that reads another one is ever behind it, and reads its files then.
-    const auto reads = has_chained_tables(pipeline_) ? S3Lake::Reads::Yes : S3Lake::Reads::No;
+    const auto reads = reads_files(pipeline_) ? S3Lake::Reads::Yes : S3Lake::Reads::No;
     s3_lake_ =
         TRY(S3Lake::open(pipeline_.lake, scratch, {.folder = {}, .bytes_max = 0}, world_, reads));
     engine.httpfs = s3_lake_->httpfs();

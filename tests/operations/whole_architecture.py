@@ -29,7 +29,6 @@ ORDERS_OF_YESTERDAY, ORDERS_OF_NOW = 1200, 300
 JOBS_SECONDS = 150
 ROLE = "arn:aws:iam::123456789012:role/copy"
 CHANGES = {
-    "    unique: {key: order_id, within: 24h}\n": "",
     "    from: s3://${ORDERS_BUCKET:-my-orders}/lookups/customers.csv\n": "    from: dynamodb://shop-customers\n",
     'at: "0 1 * * *" ': 'at: "* * * * *" ',
     "\nreports:": f"""
@@ -113,7 +112,7 @@ def fill_lookups(account, folder, bucket):
 
 def generate(account, folder, stream, name, count, start, seed):
     account.call("generate", "orders", "--count", count, "--seed", seed, "--start", start, "--to", f"kinesis://{stream}", "--labels",
-                 folder / f"{name}.ndjson", "--invalid", "0.05", "--duplicate", "0")
+                 folder / f"{name}.ndjson", "--invalid", "0.05", "--duplicate", "0.05")
     return (folder / f"{name}.ndjson").read_text()
 
 
