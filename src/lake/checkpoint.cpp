@@ -132,8 +132,9 @@ Result<std::shared_ptr<const Snapshot>> Table::load() const {
 
 Result<Snapshot> Table::load_checkpoint(const os::Path& path, std::int64_t version) const {
   if (tools_.store == nullptr) return read_checkpoint(path, version);
-  // Brought as a whole: an engine that cannot read where the table lies can read it then.
-  const auto draft = store_.draft_of(path);
+  // Brought as a whole: an engine that cannot read where the table lies can read it then. Under a
+  // name of its own: checkpoints of several tables have the same, and engines remember files by it.
+  const auto draft = store_.draft_of(log_ / (tools_.random.uuid() + ".checkpoint.parquet"));
   const auto bytes = TRY(store_.read(path));
   TRY(os::write_file(tools_.disk, draft, bytes));
   auto snapshot = read_checkpoint(draft, version);
