@@ -27,6 +27,7 @@ struct ServiceError {
   std::string message;  ///< the service's own
   std::string request_id;
   http::Headers headers;
+  std::string body = {};  ///< the answer itself: some tell more than their words
 
   /// Errors  Exhausted: throttled. Unavailable: 5xx. NotFound: 404. Denied: not allowed, or the
   /// credentials are wrong or expired, with the mend. Invalid: any other.

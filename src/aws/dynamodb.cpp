@@ -144,8 +144,9 @@ std::string mend_for(const ServiceError& error, const Asked& asked, const std::s
   }
   if (error.code == "AccessDeniedException") {
     return fmt::format("the policy must allow dynamodb:{} on arn:aws:dynamodb:{}:ACCOUNT:table/{}",
-                       operation == "BatchWriteItem" ? "DescribeTable and dynamodb:BatchWriteItem"
-                                                     : "DescribeTable and dynamodb:Scan",
+                       operation == "PutItem"          ? "PutItem"
+                       : operation == "BatchWriteItem" ? "DescribeTable and dynamodb:BatchWriteItem"
+                                                       : "DescribeTable and dynamodb:Scan",
                        region, table);
   }
   return {};
@@ -191,12 +192,16 @@ Json json_of(const Attribute& attribute) {
   return {{"M", fields}};
 }
 
+Json item_json(const Item& item) {
+  Json fields = Json::object();
+  for (const auto& field : item) fields[field.name] = json_of(field.value);
+  return fields;
+}
+
 Json put_requests(std::span<const Item> items) {
   Json requests = Json::array();
   for (const auto& item : items) {
-    Json fields = Json::object();
-    for (const auto& field : item) fields[field.name] = json_of(field.value);
-    requests.push_back({{"PutRequest", {{"Item", fields}}}});
+    requests.push_back({{"PutRequest", {{"Item", item_json(item)}}}});
   }
   return requests;
 }
@@ -220,16 +225,21 @@ Error DynamoDb::refused(const ServiceError& error, const std::string& operation,
   return told;
 }
 
+Result<Outcome> DynamoDb::call(const std::string& operation, std::string body,
+                               const std::string& table, const std::stop_token& stop) const {
+  return client_
+      ->call_json(kDynamoDb,
+                  {.operation = operation,
+                   .body = std::move(body),
+                   .endpoint = endpoint_,
+                   .region = region_},
+                  stop)
+      .context("the DynamoDB table " + base::printable(table));
+}
+
 Result<std::string> DynamoDb::ask(const std::string& operation, std::string body,
                                   const std::string& table, const std::stop_token& stop) const {
-  auto outcome = TRY(client_
-                         ->call_json(kDynamoDb,
-                                     {.operation = operation,
-                                      .body = std::move(body),
-                                      .endpoint = endpoint_,
-                                      .region = region_},
-                                     stop)
-                         .context("the DynamoDB table " + base::printable(table)));
+  auto outcome = TRY(call(operation, std::move(body), table, stop));
   if (const auto* error = std::get_if<ServiceError>(&outcome)) {
     return refused(*error, operation, table);
   }
@@ -318,6 +328,32 @@ Result<void> DynamoDb::put_all(const std::string& table, std::span<const Item> i
     }
   }
   return {};
+}
+
+Result<std::variant<ItemPut, ItemNotPut>> DynamoDb::put(const ConditionalPut& wanted,
+                                                        const std::stop_token& stop) {
+  using Told = std::variant<ItemPut, ItemNotPut>;
+  Json request{{"TableName", wanted.table},
+               {"Item", item_json(wanted.item)},
+               {"ReturnValuesOnConditionCheckFailure", "ALL_OLD"}};
+  if (wanted.expected) {
+    request["ConditionExpression"] = "#a = :a";
+    request["ExpressionAttributeNames"] = {{"#a", wanted.expected->name}};
+    request["ExpressionAttributeValues"] = {{":a", json_of(wanted.expected->value)}};
+  } else {
+    request["ConditionExpression"] = "attribute_not_exists(#a)";
+    request["ExpressionAttributeNames"] = {{"#a", wanted.key}};
+  }
+  auto outcome = TRY(call("PutItem", rendered(request), wanted.table, stop));
+  const auto* error = std::get_if<ServiceError>(&outcome);
+  if (error == nullptr) return Told(ItemPut{});
+  if (error->code != "ConditionalCheckFailedException") {
+    return refused(*error, "PutItem", wanted.table);
+  }
+  const auto document = Json::parse(error->body, nullptr, false);
+  const auto* there = document.is_object() ? member(document, "Item") : nullptr;
+  if (there == nullptr) return Told(ItemNotPut{});
+  return Told(ItemNotPut{TRY(fields_of(*there, 0))});
 }
 
 }  // namespace millrace::aws

@@ -5,6 +5,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "aws/client.hpp"
@@ -69,7 +70,21 @@ struct ScanPage {
   double units_used = 0.0;  ///< read units that it cost
 };
 
-/// Tables of DynamoDB, to be read and filled.
+/// An item that is put if the one with its key is as it is thought to be.
+struct ConditionalPut {
+  std::string table;
+  Item item;
+  std::string key;  ///< the attribute that is the table's key
+  /// What the item that is there must have; none: there must be no item.
+  std::optional<NamedAttribute> expected = {};
+};
+struct ItemPut {};
+/// Nothing was changed.
+struct ItemNotPut {
+  Item there;  ///< the item that is there; empty: there is none
+};
+
+/// Tables of DynamoDB, to be read and filled, and written item by item.
 /// Errors  of all calls: NotFound: no such table. Denied: not allowed, wrong or expired
 /// credentials. Exhausted: throttled for too long. Unavailable. Invalid. Corrupt: an answer that is
 /// none. Each with the mend. Cancelled.
@@ -87,12 +102,18 @@ class DynamoDb {
   /// Errors  Exhausted: too much is left over again and again.
   base::Result<void> put_all(const std::string& table, std::span<const Item> items,
                              const Pause& pause, const std::stop_token& stop = {});
+  /// One write unit for each kilobyte, also if nothing is put. Whoever puts the same again after an
+  /// answer that was lost may find the own item there.
+  base::Result<std::variant<ItemPut, ItemNotPut>> put(const ConditionalPut& wanted,
+                                                      const std::stop_token& stop = {});
 
  private:
   DynamoDb(Client& client, std::string region, std::string endpoint)
       : client_(&client), region_(std::move(region)), endpoint_(std::move(endpoint)) {}
   base::Result<std::string> ask(const std::string& operation, std::string body,
                                 const std::string& table, const std::stop_token& stop) const;
+  base::Result<Outcome> call(const std::string& operation, std::string body,
+                             const std::string& table, const std::stop_token& stop) const;
   base::Result<std::string> put_some(const std::string& table, const std::string& requests,
                                      const std::stop_token& stop) const;
   base::Error refused(const ServiceError& error, const std::string& operation,

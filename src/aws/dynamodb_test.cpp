@@ -82,6 +82,57 @@ TEST_F(DynamoDbTest, ScansASegmentByPages) {
               HasSubstr(R"("ExclusiveStartKey":{"a":{"N":"12.50"}})"));
 }
 
+TEST_F(DynamoDbTest, PutsAnItemOnOneCondition) {
+  serve({{.status = 200, .body = "{}"},
+         {.status = 400, .body = R"({"__type":"x#ConditionalCheckFailedException","message":"m",
+           "Item":{"key":{"S":"k"},"n":{"N":"7"}}})"},
+         {.status = 400, .body = R"({"__type":"x#ConditionalCheckFailedException"})"}});
+  auto there = table();
+  const Attribute seven{.kind = Kind::Number, .text = "7"};
+  ConditionalPut wanted{
+      .table = "t",
+      .item = {{"key", {.kind = Kind::Text, .text = "k"}},
+               {"all",
+                {.kind = Kind::List,
+                 .elements = {{.kind = Kind::Map, .fields = {{"n", seven}}},
+                              {.kind = Kind::Bool, .text = "true"},
+                              {},
+                              {.kind = Kind::Binary, .text = std::string("\0\xFF", 2)},
+                              {.kind = Kind::NumberSet, .elements = {seven}}}}}},
+      .key = "key"};
+  EXPECT_TRUE(std::holds_alternative<ItemPut>(there.put(wanted).value()));
+  EXPECT_EQ(fake_->requests().at(0).headers.value("X-Amz-Target"), "DynamoDB_20120810.PutItem");
+  EXPECT_EQ(fake_->requests().at(0).body,
+            R"x({"ConditionExpression":"attribute_not_exists(#a)",)x"
+            R"("ExpressionAttributeNames":{"#a":"key"},)"
+            R"("Item":{"all":{"L":[{"M":{"n":{"N":"7"}}},{"BOOL":true},{"NULL":true},)"
+            R"({"B":"AP8="},{"NS":["7"]}]},"key":{"S":"k"}},)"
+            R"("ReturnValuesOnConditionCheckFailure":"ALL_OLD","TableName":"t"})");
+  wanted.expected = {"n", seven};
+  const auto told = there.put(wanted).value();
+  ASSERT_TRUE(std::holds_alternative<ItemNotPut>(told));
+  const auto& item = std::get<ItemNotPut>(told).there;
+  ASSERT_EQ(item.size(), 2U);
+  EXPECT_EQ(item[1].value.text, "7");
+  EXPECT_THAT(fake_->requests().at(1).body,
+              AllOf(HasSubstr(R"("ConditionExpression":"#a = :a")"),
+                    HasSubstr(R"("ExpressionAttributeValues":{":a":{"N":"7"}})")));
+  EXPECT_TRUE(std::get<ItemNotPut>(there.put(wanted).value()).there.empty());
+}
+
+TEST_F(DynamoDbTest, APutThatIsThrottledForTooLongAsksToSlowDown) {
+  serve({{.status = 400,
+          .body = R"({"__type":"x#ProvisionedThroughputExceededException","message":"m"})"}});
+  const auto told = table().put({.table = "t", .item = {}, .key = "key"});
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error().code, Code::Exhausted);
+  EXPECT_EQ(fake_->requests().size(), bench_.pauses.size() + 1) << "tried again, with pauses";
+  EXPECT_GE(bench_.pauses.size(), 1U);
+  serve({{.status = 400, .body = R"({"__type":"x#AccessDeniedException","Message":"no"})"}});
+  EXPECT_THAT(table().put({.table = "t", .item = {}, .key = "key"}).error().message,
+              HasSubstr("the policy must allow dynamodb:PutItem on"));
+}
+
 TEST_F(DynamoDbTest, TellsTheMend) {
   const auto error_of = [&](int status, const std::string& body) {
     serve({{.status = status, .body = body}});

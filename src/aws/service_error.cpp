@@ -79,7 +79,7 @@ std::string_view mend_for(std::string_view code) {
 }  // namespace
 
 ServiceError service_error(const http::Response& response) {
-  ServiceError error{.status = response.status, .headers = response.headers};
+  ServiceError error{.status = response.status, .headers = response.headers, .body = response.body};
   const auto body = base::trimmed(response.body);
   if (body.starts_with('{')) {
     read_json(response, error);
