@@ -50,7 +50,7 @@ Result<std::unique_ptr<source::HandedSource>> open_handed_source(const config::S
   if (std::holds_alternative<config::LogSource>(source.from)) {
     return std::make_unique<source::HandedSource>(
         source::HandedSourceOptions{.name = source.name,
-                                    .incarnation = "lambda",
+                                    .incarnation = std::string(source::kArrivals),
                                     .shard_count = lambda::kArrivalShards,
                                     .numbering = Numbering::Arrival});
   }

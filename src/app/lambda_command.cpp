@@ -97,7 +97,9 @@ Exit run_lambda(const LambdaOptions& options, Screen& screen) {
       *pipeline,
       {.data = data / "function",
        .memory = memory_plan(memory),
-       .accepts_lost_records = environment("MILLRACE_ACCEPT_LOST_RECORDS") == "1"},
+       .accepts_lost_records = environment("MILLRACE_ACCEPT_LOST_RECORDS") == "1",
+       .table = environment("MILLRACE_TABLE"),
+       .claims_table = environment("MILLRACE_CLAIMS_TABLE")},
       world);
   if (!function) return fail_start(*api, function.error(), screen);
   LambdaMetrics metrics(pipeline->metrics, world);

@@ -1,13 +1,18 @@
 #include "app/lambda_function.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "app/handed_sources.hpp"
 #include "app/schema_registry.hpp"
 #include "base/text.hpp"
+#include "lambda/firehose.hpp"
 
 namespace millrace::app {
 
+using base::Code;
+using base::Error;
 using base::Result;
 
 namespace {
@@ -26,11 +31,16 @@ void limit_silence(World& world, std::chrono::milliseconds most) {
   if (session) (*session)->client().limit_silence(most);
 }
 
-// A table that reads another one may be behind it, and reads its files then; the keys that `unique`
-// asks for stand in the table, where another process had the shard.
+// So much may the clocks of two functions differ.
+constexpr auto kClocksDiffer = std::chrono::seconds(2);
+
+// A table that reads another one may be behind it, and reads its files then. Of records that are
+// numbered as they arrive, a key that is claimed may be in a file.
 bool reads_files(const config::Pipeline& pipeline) {
-  return std::ranges::any_of(pipeline.tables, [](const config::Table& table) {
-    return table.from_is_table || table.unique.has_value();
+  return std::ranges::any_of(pipeline.tables, [&](const config::Table& table) {
+    const bool has_arrivals =
+        std::holds_alternative<config::LogSource>(pipeline.root_source(table).from);
+    return table.from_is_table || (table.unique && has_arrivals);
   });
 }
 
@@ -43,11 +53,34 @@ Result<std::unique_ptr<LambdaFunction>> LambdaFunction::open(const config::Pipel
                                                              World& world) {
   options.data = std::filesystem::absolute(options.data).lexically_normal();
   std::unique_ptr<LambdaFunction> function(new LambdaFunction(pipeline, std::move(options), world));
+  TRY(function->open_claims());
   TRY(function->open_engine());
   TRY(function->open_sources());
   TRY(function->open_worker());
   limit_silence(world, kSilence);
   return function;
+}
+
+// Many processes write the tables: a set of keys in one of them would not do.
+Result<void> LambdaFunction::open_claims() {
+  const auto unique = std::ranges::find_if(
+      pipeline_.tables, [](const auto& table) { return table.unique.has_value(); });
+  if (unique == pipeline_.tables.end()) return {};
+  if (options_.claims_table.empty()) {
+    return Error{Code::Invalid,
+                 fmt::format("table '{}': `unique` in a function of AWS Lambda claims keys in a "
+                             "table of DynamoDB: make one whose partition key is `key`, a string, "
+                             "and whose TTL attribute is `expires`, and set "
+                             "MILLRACE_CLAIMS_TABLE to its name (the template does both); or take "
+                             "`unique` out of the file",
+                             unique->name),
+                 unique->unique->place.text()};
+  }
+  auto* session = TRY(world_.aws.session().context("MILLRACE_CLAIMS_TABLE"));
+  auto dynamodb = TRY(aws::DynamoDb::open(session->client()).context("MILLRACE_CLAIMS_TABLE"));
+  claims_ = std::make_unique<DynamoDbClaims>(
+      std::move(dynamodb), DynamoDbClaimsOptions{.table = options_.claims_table}, world_.clock);
+  return {};
 }
 
 Result<void> LambdaFunction::open_engine() {
@@ -97,7 +130,8 @@ Result<void> LambdaFunction::open_worker() {
       .tools = tools,
       .board = board_,
       .folder = options_.data,
-      .options = {.dedupe_bytes_max = options_.memory.dedupe, .follow_every = kNeverFollow}};
+      .options = {.dedupe_bytes_max = options_.memory.dedupe, .follow_every = kNeverFollow},
+      .claims = claims_.get()};
   for (const auto& [name, source] : sources_) parts.sources[name] = source.get();
   parts.options.loop.hot_bytes_max = options_.memory.hot_rows;
   // Whose a shard is, the next batch says.
@@ -116,6 +150,7 @@ void LambdaFunction::start(Command command) {
                                                           *sources_.at(source), world_);
                                  },
                              .command = std::move(command),
+                             .transform = [this](auto stream) { return transform_of(stream); },
                              .clock = world_.clock,
                              .random = world_.random,
                              .telemetry = world_.telemetry()};
@@ -129,7 +164,33 @@ void LambdaFunction::start(Command command) {
 }
 
 Result<std::string> LambdaFunction::handle(const lambda::Invocation& invocation) {
+  if (claims_) {
+    const auto left = std::chrono::ceil<std::chrono::microseconds>(invocation.deadline -
+                                                                   world_.clock.steady_now());
+    claims_->set_until(world_.clock.now() + left + kClocksDiffer);
+  }
   return handler_->handle(invocation);
+}
+
+// A statement of SQL belongs to one engine and one thread, and the worker's are the worker's.
+Result<flow::Transform*> LambdaFunction::transform_of(std::string_view stream) {
+  const auto* table = TRY(lambda::table_of(pipeline_, stream, options_.table));
+  auto& made = transforms_[table->name];
+  if (made.transform) return made.transform.get();
+  const auto scratch = options_.data / "scratch" / "transform";
+  TRY(world_.disk.make_directories(scratch));
+  made.engine = TRY(sql::Instance::open({.threads = 1,
+                                         .memory_bytes_max = options_.memory.worker_engine,
+                                         .scratch = scratch,
+                                         .time_zone = pipeline_.timezone}));
+  auto registries = TRY(open_schema_registries(pipeline_, world_.clock));
+  made.transform = TRY(flow::Transform::open(*table, {.pipeline = pipeline_,
+                                                      .lookups = lookups_->by_name(),
+                                                      .registry = registries[table->from],
+                                                      .engine = *made.engine,
+                                                      .clock = world_.clock,
+                                                      .telemetry = world_.telemetry()}));
+  return made.transform.get();
 }
 
 std::optional<base::Error> LambdaFunction::failure() const {

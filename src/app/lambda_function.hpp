@@ -5,11 +5,13 @@
 #include <mutex>
 #include <string>
 
+#include "app/dynamodb_claims.hpp"
 #include "app/lookups.hpp"
 #include "app/memory_plan.hpp"
 #include "app/s3_lake.hpp"
 #include "app/world.hpp"
 #include "flow/cut_board.hpp"
+#include "flow/transform.hpp"
 #include "flow/worker.hpp"
 #include "lambda/handler.hpp"
 #include "source/handed_source.hpp"
@@ -20,6 +22,8 @@ struct LambdaFunctionOptions {
   os::Path data;  ///< the only folder that a function may write to
   MemoryPlan memory;
   bool accepts_lost_records = false;
+  std::string table = {};  ///< whose way the records of Firehose take; empty: by the stream's name
+  std::string claims_table = {};  ///< of DynamoDB, for `unique`; empty: none
 };
 
 /// A pipeline's stream half as a function of AWS Lambda: lookups, tables and a worker that is
@@ -27,7 +31,8 @@ struct LambdaFunctionOptions {
 /// a time.
 class LambdaFunction {
  public:
-  /// Errors  as `Instance::open`; Invalid: a source that no event of Lambda can feed.
+  /// Errors  as `Instance::open`; Invalid: a source that no event of Lambda can feed; `unique`, and
+  ///         no table for claims.
   static base::Result<std::unique_ptr<LambdaFunction>> open(const config::Pipeline& pipeline,
                                                             LambdaFunctionOptions options,
                                                             World& world);
@@ -48,8 +53,10 @@ class LambdaFunction {
   LambdaFunction(const config::Pipeline& pipeline, LambdaFunctionOptions options, World& world)
       : pipeline_(pipeline), options_(std::move(options)), world_(world) {}
   base::Result<void> open_engine();
+  base::Result<void> open_claims();
   base::Result<void> open_sources();
   base::Result<void> open_worker();
+  base::Result<flow::Transform*> transform_of(std::string_view stream);
 
   // Declared in the order in which things are built; what is used outlives its users.
   const config::Pipeline& pipeline_;
@@ -59,9 +66,15 @@ class LambdaFunction {
   std::unique_ptr<sql::Instance> engine_;
   std::map<std::string, std::unique_ptr<source::HandedSource>> sources_;
   std::unique_ptr<Lookups> lookups_;
+  std::unique_ptr<DynamoDbClaims> claims_;  // none: no table has `unique`
   flow::CutBoard board_;
   std::unique_ptr<flow::Worker> worker_;
   std::unique_ptr<lambda::Handler> handler_;
+  struct Transforming {
+    std::unique_ptr<sql::Instance> engine;
+    std::unique_ptr<flow::Transform> transform;
+  };
+  std::map<std::string, Transforming> transforms_;  // by table; made when Firehose first asks
 
   mutable std::mutex mutex_;
   std::optional<base::Error> failure_;  // Guarded by mutex_.

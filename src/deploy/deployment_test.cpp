@@ -176,6 +176,33 @@ TEST(Deployment, HasNoSecondFunctionWithoutWorkForIt) {
   EXPECT_FALSE(root["Resources"].contains("Schedules"));
 }
 
+// Each function is told of the table for claims, as its file is refused without, and one may write.
+TEST(Deployment, TheStreamsFunctionMayPutClaimsAndNothingElse) {
+  const auto rest = "jobs:\n  days: {at: \"@daily\", sql: SELECT 1 AS a FROM kept}\n";
+  const auto with_unique =
+      "tables:\n  kept: {from: orders, unique: {key: id, within: 1h}, sql: SELECT id FROM "
+      "orders}\n";
+  const auto resources = template_of(file_of(kLake + kSources + with_unique + rest))["Resources"];
+  for (const char* function : {"StreamFunction", "JobsFunction"}) {
+    const auto& variables = resources[function]["Properties"]["Environment"]["Variables"];
+    EXPECT_EQ(variables["MILLRACE_CLAIMS_TABLE"], Json({{"Ref", "UniqueClaims"}})) << function;
+    Json allowed = Json::array();
+    const auto role = std::string(function) + "Role";
+    for (const auto& policy : resources[role]["Properties"]["Policies"]) {
+      for (const auto& one : policy["PolicyDocument"]["Statement"]) {
+        if (one["Resource"].dump().find("UniqueClaims") != std::string::npos) {
+          allowed.push_back(one["Action"]);
+        }
+      }
+    }
+    const bool is_streams = role == "StreamFunctionRole";
+    EXPECT_EQ(allowed.dump(), is_streams ? R"([["dynamodb:PutItem"]])" : "[]") << function;
+  }
+  const auto without = template_of(file_of(kLake + kSources + kTables + rest)).dump();
+  EXPECT_EQ(without.find("Claims"), std::string::npos);
+  EXPECT_EQ(without.find("MILLRACE_CLAIMS_TABLE"), std::string::npos);
+}
+
 // Names of the file that are those of things which are always there.
 TEST(Deployment, IsMadeWhateverTheFileCallsThings) {
   const auto root = template_of(

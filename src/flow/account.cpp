@@ -9,6 +9,7 @@
 #include "flow/account_walk.hpp"
 #include "flow/rejects_table.hpp"
 #include "lake/retention.hpp"
+#include "source/handed_source.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -315,8 +316,10 @@ AccountContext Accountant::context() const {
               [this](const ShardLife& life) {
                 if (parts_.table.from_is_table) return own_replays_.contains(life.incarnation);
                 const auto* source = parts_.pipeline.source(life.source);
+                // Of positions that functions gave away, some belong to nobody.
                 return life.is_replay() ||
-                       (source && std::holds_alternative<config::LogSource>(source->from));
+                       (source && life.incarnation != source::kArrivals &&
+                        std::holds_alternative<config::LogSource>(source->from));
               },
           .has_whole_parent = [this](const ShardLife& life) { return has_whole_parent(life); }};
 }

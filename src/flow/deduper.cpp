@@ -42,13 +42,19 @@ std::string Deduper::time_column() const {
 }
 
 Result<void> Deduper::rebuild(const OfShards& shards) {
+  if (shared_) {
+    shared_->drop();
+    return {};
+  }
   set_.clear();
   newest_.reset(), oldest_.reset(), horizon_.reset(), oldest_unsealed_.reset();
   return read_claims(shards);
 }
 
 Result<void> Deduper::add(const std::vector<std::int64_t>& shards) {
-  return read_claims(shards);
+  if (!shared_) return read_claims(shards);
+  shared_->forget_untaken();
+  return {};
 }
 
 Result<void> Deduper::read_claims(const OfShards& shards) {
@@ -84,8 +90,10 @@ Result<void> Deduper::read_claims(const OfShards& shards) {
   return {};
 }
 
-Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk) {
-  const auto asked = keys_of(chunk);
+Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk,
+                                                  const std::string& life) {
+  auto asked = keys_of(chunk);
+  if (shared_) return claim_shared(chunk, std::move(asked), life);
   const auto* shards = chunk.column(plan_.shard_column).data<std::int32_t>();
   const auto* offsets = chunk.column(plan_.shard_column + 1).data<std::int64_t>();
   const auto stored = TRY(stored_claims(asked));
@@ -102,6 +110,24 @@ Result<std::vector<std::uint32_t>> Deduper::claim(const sql::Chunk& chunk) {
       oldest_unsealed_ = std::min(oldest_unsealed_.value_or(time), time);
     }
     kept.push_back(static_cast<std::uint32_t>(row));
+  }
+  return kept;
+}
+
+Result<std::vector<std::uint32_t>> Deduper::claim_shared(const sql::Chunk& chunk,
+                                                         std::vector<std::optional<Asked>> asked,
+                                                         const std::string& life) {
+  const auto* shards = chunk.column(plan_.shard_column).data<std::int32_t>();
+  const auto* offsets = chunk.column(plan_.shard_column + 1).data<std::int64_t>();
+  SharedClaims::Rows rows(asked.size());
+  for (std::size_t row = 0; row < asked.size(); ++row) {
+    if (!asked[row]) continue;
+    rows[row] = {std::move(asked[row]->key), asked[row]->time, {shards[row], offsets[row]}};
+  }
+  const auto is_kept = TRY(shared_->claim(rows, life));
+  std::vector<std::uint32_t> kept;
+  for (std::uint32_t row = 0; row < is_kept.size(); ++row) {
+    if (is_kept[row]) kept.push_back(row);
   }
   return kept;
 }
@@ -166,11 +192,13 @@ Result<Deduper::StoredClaims> Deduper::stored_claims(
 }
 
 void Deduper::seal() {
+  if (shared_) shared_->seal();
   oldest_unsealed_.reset();
 }
 
 // The rows that came since the seal are not in the table yet: their claims stay.
 Result<void> Deduper::forget_old() {
+  if (shared_) shared_->committed();
   if (!newest_) return {};
   const auto horizon = std::min(*newest_ - span(), oldest_unsealed_.value_or(base::Time::max()));
   if (horizon_ && horizon <= *horizon_) return {};

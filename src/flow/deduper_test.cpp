@@ -41,7 +41,7 @@ class DedupeBench {
     chunk.column(3).data<std::int64_t>()[0] = offset_++;
     chunk.column(4).data<std::int32_t>()[0] = 0;
     chunk.set_row_count(1);
-    return deduper_->claim(chunk).value().size() == 1;
+    return deduper_->claim(chunk, "orders/1").value().size() == 1;
   }
   Deduper& deduper() { return *deduper_; }
 

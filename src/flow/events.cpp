@@ -99,11 +99,12 @@ void micro_batch(base::Telemetry telemetry, const std::string& source, std::size
 }
 
 void micro_batch_failed(base::Telemetry telemetry, const std::string& source,
-                        const base::Error& error) {
+                        const base::Error& error, bool is_new) {
   telemetry.metrics
       .counter("millrace_micro_batch_failures_total", "Micro-batches that are tried again.",
                {{"source", source}})
       .add();
+  if (!is_new) return;
   telemetry.log.write(Level::Error, "source.micro_batch_failed",
                       {{"source", source}, {"error", error.text()}});
 }
@@ -124,6 +125,31 @@ void share_taken(base::Telemetry telemetry, const std::string& source, std::size
                        {"gained", static_cast<std::int64_t>(gained)},
                        {"now", static_cast<std::int64_t>(kept)},
                        {"of", static_cast<std::int64_t>(all)}});
+}
+
+void claimed(base::Telemetry telemetry, const std::string& table, std::size_t keys,
+             std::chrono::nanoseconds took) {
+  telemetry.metrics
+      .counter("millrace_claims_asked_total", "Keys whose claims a store was asked for.",
+               {{"table", table}})
+      .add(static_cast<double>(keys));
+  telemetry.metrics
+      .histogram("millrace_claim_seconds", "Time of asking a store for the claims of some keys.",
+                 base::latency_bounds(), {{"table", table}})
+      .observe(seconds(took));
+}
+
+void claim_taken_over(base::Telemetry telemetry, const std::string& table, const std::string& key) {
+  telemetry.metrics
+      .counter("millrace_claims_taken_over_total",
+               "Claims of records that never came into the table.", {{"table", table}})
+      .add();
+  telemetry.log.write(Level::Info, "table.claim_taken_over", {{"table", table}, {"key", key}});
+}
+
+void passed_over(base::Telemetry telemetry, const std::string& app_id, std::int64_t next) {
+  telemetry.log.write(Level::Warn, "table.positions_passed_over",
+                      {{"app_id", app_id}, {"next", next}});
 }
 
 void follow_failed(base::Telemetry telemetry, bool is_first, const base::Error& error) {

@@ -21,8 +21,9 @@ void maintenance_failed(base::Telemetry telemetry, const std::string& table,
                         const base::Error& error);
 void micro_batch(base::Telemetry telemetry, const std::string& source, std::size_t records,
                  std::chrono::nanoseconds took);
+/// The log has it only if it `is_new`.
 void micro_batch_failed(base::Telemetry telemetry, const std::string& source,
-                        const base::Error& error);
+                        const base::Error& error, bool is_new = true);
 void source_accepted(base::Telemetry telemetry, const std::string& table, const std::string& source,
                      const std::string& incarnation);
 /// Another worker had moved a shard that a commit would have moved.
@@ -30,6 +31,13 @@ void fenced(base::Telemetry telemetry, const std::string& source, const std::str
 /// `gained` and `kept` are numbers of shards that this worker has now.
 void share_taken(base::Telemetry telemetry, const std::string& source, std::size_t gained,
                  std::size_t kept, std::size_t all);
+/// A store was asked for the claims of so many keys.
+void claimed(base::Telemetry telemetry, const std::string& table, std::size_t keys,
+             std::chrono::nanoseconds took);
+/// A record of `key` had claimed it, and never came into the table.
+void claim_taken_over(base::Telemetry telemetry, const std::string& table, const std::string& key);
+/// The positions before `next` belong to no record: whoever had given them away is gone.
+void passed_over(base::Telemetry telemetry, const std::string& app_id, std::int64_t next);
 /// What other workers committed could not be looked at; `is_first`: it could before.
 void follow_failed(base::Telemetry telemetry, bool is_first, const base::Error& error);
 /// The position of `app_id` was moved by who did not count.

@@ -55,7 +55,6 @@ Result<std::optional<MicroBatch>> LaneReader::read(Lane& lane,
                                                    const std::vector<base::Offset>& from,
                                                    std::uint64_t bytes_max) const {
   MicroBatch batch{.source = source.name, .incarnation = lane.incarnation};
-  const auto column = event_column(decoder, source);
   const auto shard_count =
       from.size() - static_cast<std::size_t>(std::ranges::count(from, kNotNow));
   for (std::size_t i = 0; i < lane.shards.size(); ++i) {
@@ -63,23 +62,40 @@ Result<std::optional<MicroBatch>> LaneReader::read(Lane& lane,
     auto records = TRY(lane.stream->read(lane.shards[i].id, from[i], bytes_max / shard_count));
     if (records.next == from[i]) continue;
     lane.shards[i].record_at = clock.steady_now();
-    TRY(decoder.prepare(records));
-    auto decoded = decoder.decode(records);
-    for (auto& bad : decoded.bad) {
-      batch.undecoded.push_back({Stage::Decode, std::move(bad.reason), std::move(bad.detail),
-                                 records.shard, records.records[bad.index]});
-    }
-    std::optional<base::Time> newest;
-    if (column) newest = newest_of(decoded, *column);
-    if (!source.event_time && !records.records.empty()) newest = records.records.back().received_at;
-    batch.newest_events.push_back(newest);
-    batch.chunks.insert(batch.chunks.end(), decoded.chunks.begin(), decoded.chunks.end());
-    batch.first.push_back(from[i]);
-    batch.batches.push_back(std::move(records));
+    TRY(add(std::move(records), from[i], batch));
   }
   if (batch.batches.empty()) return std::optional<MicroBatch>();
   if (lane.replay) batch.replay = lane.replay->part();
   return std::optional(std::move(batch));
+}
+
+Result<void> LaneReader::add(base::RecordBatch records, base::Offset from,
+                             MicroBatch& batch) const {
+  TRY(decoder.prepare(records));
+  auto decoded = decoder.decode(records);
+  for (auto& bad : decoded.bad) {
+    batch.undecoded.push_back({Stage::Decode, std::move(bad.reason), std::move(bad.detail),
+                               records.shard, records.records[bad.index]});
+  }
+  std::optional<base::Time> newest;
+  if (const auto column = event_column(decoder, source)) newest = newest_of(decoded, *column);
+  if (!source.event_time && !records.records.empty()) newest = records.records.back().received_at;
+  batch.newest_events.push_back(newest);
+  batch.chunks.insert(batch.chunks.end(), decoded.chunks.begin(), decoded.chunks.end());
+  batch.first.push_back(from);
+  batch.batches.push_back(std::move(records));
+  return {};
+}
+
+decode::DecoderOptions decoder_options(const config::Source& source,
+                                       std::shared_ptr<decode::SchemaRegistry> registry) {
+  return {.format = source.format,
+          .schema = source.schema,
+          .unknown_fields = source.unknown_fields,
+          .event_time = source.event_time ? std::optional(source.event_time->column) : std::nullopt,
+          .csv_delimiter = source.csv_delimiter,
+          .csv_null = source.csv_null,
+          .registry = std::move(registry)};
 }
 
 Result<Chunks> committed_rows(const TableFlow& parent, lake::Table& table, const MicroBatch& batch,

@@ -57,7 +57,13 @@ struct LaneReader {
   /// Errors  as `Source::read`; Unavailable: schemas are not to be had at the moment.
   base::Result<std::optional<MicroBatch>> read(Lane& lane, const std::vector<base::Offset>& from,
                                                std::uint64_t bytes_max) const;
+  /// Adds the records of a shard, which were read from `from` on, decoded.
+  base::Result<void> add(base::RecordBatch records, base::Offset from, MicroBatch& batch) const;
 };
+
+/// How a source's records are decoded.
+decode::DecoderOptions decoder_options(const config::Source& source,
+                                       std::shared_ptr<decode::SchemaRegistry> registry);
 
 /// The rows that `parent` has committed for positions of `batch` from `from` to before `until`, in
 /// the order of the batch: what a child that is behind it reads.

@@ -19,18 +19,6 @@ using std::chrono::microseconds;
 // How long a request (commit now, replay) may wait while nothing comes in.
 constexpr auto kWaitMax = std::chrono::milliseconds(20);
 constexpr auto kStatusEvery = std::chrono::milliseconds(200);
-constexpr std::uint64_t kBatchBytesMin = 16U << 10;
-
-decode::DecoderOptions decoder_options(const config::Source& source,
-                                       std::shared_ptr<decode::SchemaRegistry> registry) {
-  return {.format = source.format,
-          .schema = source.schema,
-          .unknown_fields = source.unknown_fields,
-          .event_time = source.event_time ? std::optional(source.event_time->column) : std::nullopt,
-          .csv_delimiter = source.csv_delimiter,
-          .csv_null = source.csv_null,
-          .registry = std::move(registry)};
-}
 
 }  // namespace
 
@@ -294,8 +282,13 @@ Result<bool> SourceLoop::read_lane(Lane& lane, const std::stop_token& stopping) 
     return false;
   }
   if (!*batch) return false;
+  // Given anew since we looked: what was read may be records that are not ours to take yet.
+  if (is_shared_ && !lane.replay && parts_.stream->share() != share_) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return false;
+  }
+  if (!TRY(process(lane, **batch, stopping))) return true;
   unreadable_.clear();
-  TRY(process(lane, **batch, stopping));
   std::size_t records = 0;
   for (const auto& part : (*batch)->batches) records += part.records.size();
   events::micro_batch(parts_.tools->telemetry, parts_.source->name, records,
@@ -303,18 +296,13 @@ Result<bool> SourceLoop::read_lane(Lane& lane, const std::stop_token& stopping) 
   return true;
 }
 
-// Runs the tables over a micro-batch and shows their rows, all at once. A passing fault leaves
-// everything as it was: the same records are read again, fewer at a time.
-Result<void> SourceLoop::process(Lane& lane, MicroBatch& batch, const std::stop_token& stopping) {
+// Runs the tables over a micro-batch and shows their rows, all at once. False: a passing fault left
+// everything as it was, and the same records are read again.
+Result<bool> SourceLoop::process(Lane& lane, MicroBatch& batch, const std::stop_token& stopping) {
   if (auto applied = apply_all(lane, batch); !applied) {
-    if (applied.error().code == Code::Cancelled && stopping.stop_requested()) return {};
-    events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, applied.error());
-    if (applied.error().code == Code::Corrupt || applied.error().code == Code::Invalid) {
-      return std::move(applied).error();
-    }
-    batch_bytes_ = std::max(kBatchBytesMin, batch_bytes_ / 4);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    return {};
+    if (applied.error().code == Code::Cancelled && stopping.stop_requested()) return false;
+    TRY(leave_untaken(std::move(applied).error()));
+    return false;
   }
   batch_bytes_ = std::min(parts_.options.batch_bytes_max, batch_bytes_ * 2);
   parts_.board->publish([&] {
@@ -327,7 +315,7 @@ Result<void> SourceLoop::process(Lane& lane, MicroBatch& batch, const std::stop_
       table.halt(fmt::format("'{}', which it reads, halted", parts_.tables[*parent]->name()));
     }
   }
-  return {};
+  return true;
 }
 
 Result<void> SourceLoop::apply_all(Lane& lane, const MicroBatch& batch) {

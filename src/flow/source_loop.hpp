@@ -139,7 +139,10 @@ class SourceLoop {
   bool is_full() const;
   std::optional<std::vector<base::Offset>> read_from(Lane& lane) const;
   base::Result<bool> read_lane(Lane& lane, const std::stop_token& stopping);
-  base::Result<void> process(Lane& lane, MicroBatch& batch, const std::stop_token& stopping);
+  base::Result<bool> process(Lane& lane, MicroBatch& batch, const std::stop_token& stopping);
+  base::Result<void> leave_untaken(base::Error error);
+  void tell_untaken(const base::Error& error);
+  base::Result<void> pass_over_abandoned();
   base::Result<void> apply_all(Lane& lane, const MicroBatch& batch);
   void wait(const std::stop_token& stopping);
   void publish_status();

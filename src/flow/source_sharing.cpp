@@ -222,6 +222,10 @@ Result<void> SourceLoop::take_share(const source::Share& share) {
     lane.shards[s].given = share.given.at(lane.shards[s].id);
   }
   is_dirty_ = true;
+  if (!unreadable_.empty()) {  // that was of records which we had before
+    unreadable_.clear();
+    publish_status();
+  }
   const auto ours = our_shards().size();
   events::share_taken(parts_.tools->telemetry, parts_.source->name, gained.size(), ours,
                       lane.shards.size());
@@ -273,6 +277,39 @@ Result<void> SourceLoop::note_begins(std::size_t table, const std::vector<std::s
   const auto outcome = TRY(lake_table.commit(change));
   const auto* conflict = std::get_if<lake::Conflict>(&outcome);
   return conflict ? base::Error{Code::Unavailable, conflict->detail} : Result<void>();
+}
+
+// A process that gave positions to records which claimed keys is gone, as it seems. If it is not,
+// its commit of them meets ours and is void: what it would have committed comes to us again, or to
+// it, behind these positions. Our own shard may be among those.
+Result<void> SourceLoop::pass_over_abandoned() {
+  for (const auto& table : parts_.tables) {
+    const auto abandoned = table->abandoned();
+    if (abandoned.empty()) continue;
+    const auto snapshot = table->table().snapshot();
+    lake::Transaction change{.operation = "PASS OVER"};
+    for (const auto& [id, next] : abandoned) {
+      const auto there = snapshot->transaction(id);
+      if (there.value_or(0) >= next) continue;
+      change.positions.push_back({id, there, next});
+    }
+    if (change.positions.empty()) continue;
+    change.notes = notes_of(*parts_.stream, change.positions);
+    for (const auto& position : change.positions) {
+      auto counts = counts_of(snapshot->transactions, position.app_id).value_or(ShardCounts{});
+      counts.until = position.next;
+      for (auto& note : notes_of(counts, snapshot->transactions, position.app_id)) {
+        change.notes.push_back(std::move(note));
+      }
+    }
+    const auto outcome = TRY(table->table().commit(change));
+    ++term_;  // also after a conflict: who was faster moved what we wait for
+    if (std::holds_alternative<lake::Conflict>(outcome)) continue;
+    for (const auto& position : change.positions) {
+      events::passed_over(parts_.tools->telemetry, position.app_id, position.next);
+    }
+  }
+  return {};
 }
 
 // Others' shards stand where their commits say.

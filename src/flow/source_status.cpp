@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "flow/events.hpp"
 #include "flow/source_loop.hpp"
@@ -13,6 +14,15 @@ using base::Code;
 using base::Error;
 using base::Result;
 using std::chrono::microseconds;
+
+namespace {
+
+// After a micro-batch that could not be taken: until the next try.
+constexpr auto kApplyWait = std::chrono::milliseconds(100);
+constexpr auto kMendWait = std::chrono::milliseconds(1'000);
+constexpr std::uint64_t kBatchBytesMin = 16U << 10;
+
+}  // namespace
 
 void SourceLoop::add_replay(std::unique_ptr<ReplaySource> replay) {
   {
@@ -66,6 +76,40 @@ std::optional<base::Time> SourceLoop::watermark_of(std::size_t table) const {
   }
   if (watermark) *watermark -= lateness;
   return watermark;
+}
+
+// Waits a little, unless it is for good. If it is memory that lacks, fewer records are read then.
+Result<void> SourceLoop::leave_untaken(Error error) {
+  const auto is_for_good = [&] {
+    return error.code == Code::Corrupt || error.code == Code::Invalid;
+  };
+  if (!is_for_good()) {
+    if (auto passed_over = pass_over_abandoned(); !passed_over) {
+      error = std::move(passed_over).error();
+    }
+  }
+  tell_untaken(error);
+  if (is_for_good()) return error;
+  const bool has_to_be_mended = error.code == Code::Denied || error.code == Code::NotFound;
+  if (error.code != Code::Unavailable && !has_to_be_mended) {
+    batch_bytes_ = std::max(kBatchBytesMin, batch_bytes_ / 4);
+  }
+  std::this_thread::sleep_for(has_to_be_mended ? kMendWait : kApplyWait);
+  return {};
+}
+
+// The log has each reason once: it may last. What a service calls each request is another one each
+// time.
+void SourceLoop::tell_untaken(const Error& error) {
+  auto reason = error.message;
+  if (const auto at = reason.find(" [request "); at != std::string::npos) {
+    reason.erase(at, reason.find(']', at) + 1 - at);
+  }
+  const bool is_new = unreadable_ != reason;
+  events::micro_batch_failed(parts_.tools->telemetry, parts_.source->name, error, is_new);
+  if (!is_new) return;
+  unreadable_ = std::move(reason);
+  publish_status();
 }
 
 void SourceLoop::publish_status() {

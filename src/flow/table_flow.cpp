@@ -32,6 +32,14 @@ TableFlow::TableFlow(Parts parts)
   if (plan_.table.unique) {
     parts.dedupe.within = plan_.table.unique->within;
     dedupe_.emplace(plan_, *table_, std::move(parts.dedupe), parts.lateness);
+    if (parts.claims) {
+      dedupe_->share({.store = parts.claims,
+                      .app_prefix = fmt::format("millrace/{}/{}/", pipeline_, name()),
+                      .keeps_positions = parts.keeps_positions,
+                      .lateness = parts.lateness,
+                      .clock = &clock_,
+                      .telemetry = telemetry_});
+    }
   }
   begin_generation();
 }
@@ -78,6 +86,10 @@ Result<void> TableFlow::rebuild_dedupe(const OfShards& shards) {
 Result<void> TableFlow::add_claims_of(const std::vector<std::int64_t>& shards) {
   if (!dedupe_) return {};
   return dedupe_->add(shards);
+}
+
+std::map<std::string, std::int64_t> TableFlow::abandoned() const {
+  return dedupe_ ? dedupe_->abandoned() : std::map<std::string, std::int64_t>();
 }
 
 void TableFlow::follow(const std::string& id) {
@@ -216,8 +228,9 @@ void TableFlow::number_rows(Work& work, sql::Chunk& chunk) const {
 Result<void> TableFlow::drop_duplicates(Work& work) {
   if (!dedupe_) return {};
   Position rejected;
+  const auto life = work.batch.source + "/" + work.batch.incarnation;
   for (auto& chunk : work.output) {
-    const auto kept = TRY(dedupe_->claim(chunk));
+    const auto kept = TRY(dedupe_->claim(chunk, life));
     if (kept.size() == chunk.row_count()) continue;
     const Positions positions(chunk, plan_.shard_column);
     std::size_t next_kept = 0;
@@ -270,6 +283,15 @@ void TableFlow::add_outcomes(Work& work) const {
   }
 }
 
+const std::vector<Reject>& TableFlow::rejected() const {
+  static const std::vector<Reject> kNone;
+  return done_ ? done_->rejects : kNone;
+}
+
+const Counts& TableFlow::counted() const {
+  return done_ ? done_->counts : counts_;
+}
+
 std::vector<base::Offset> TableFlow::reached(const MicroBatch& batch) const {
   std::vector<base::Offset> reached;
   for (const auto& part : batch.batches) {
@@ -283,6 +305,7 @@ std::vector<base::Offset> TableFlow::reached(const MicroBatch& batch) const {
 
 void TableFlow::take_over() {
   if (!done_) return;
+  if (dedupe_) dedupe_->taken();
   events::processed(telemetry_, name(), done_->counts, done_->rejects);
   for (auto& chunk : done_->output) rows_->add(std::move(chunk));
   for (auto& chunk : done_->reject_chunks) rejects_->add(std::move(chunk));

@@ -55,10 +55,12 @@ class TableFlow {
   struct Parts {
     TablePlan plan;
     std::vector<lookup::Lookup*> lookups;  ///< in the order of the plan's
-    lake::Table* table = nullptr;
+    lake::Table* table = nullptr;  ///< null: nothing is kept, and only `begin` and `apply` work
     std::string pipeline;
     std::chrono::microseconds lateness{0};
     DedupeOptions dedupe;
+    ClaimStore* claims = nullptr;  ///< for `unique`, if other processes write to the table
+    bool keeps_positions = true;   ///< `source::Source::keeps_positions`
     const base::Clock* clock = nullptr;
     base::Telemetry telemetry;
   };
@@ -77,10 +79,14 @@ class TableFlow {
                      std::int64_t shard) const;
   /// Takes up a shard where the table stands; from `oldest` on if it never read it.
   void resume(const std::string& id, base::Offset oldest, std::optional<base::Time> newest_event);
+  /// Takes up a shard of which nothing was read.
+  void begin(const std::string& id) { progress_[id] = {}; }
   /// Reads the claimed keys back from the table.
   base::Result<void> rebuild_dedupe(const OfShards& shards = std::nullopt);
   /// Adds those that rows of these shards claim: they were given to us.
   base::Result<void> add_claims_of(const std::vector<std::int64_t>& shards);
+  /// Positions that keep the last `apply` waiting: `SharedClaims::abandoned`.
+  std::map<std::string, std::int64_t> abandoned() const;
   /// Of a shard that another worker reads: it stands where the table says.
   void follow(const std::string& id);
   /// True if everything that was taken of the shard is committed.
@@ -96,6 +102,9 @@ class TableFlow {
   /// Errors  Exhausted, Unavailable, Cancelled: nothing was changed; try again.
   base::Result<Chunks> apply(const MicroBatch& batch, const Chunks& rows,
                              const std::vector<base::Offset>& until);
+  /// What the last `apply` rejected: it lives as long as the micro-batch, or until the next one.
+  const std::vector<Reject>& rejected() const;
+  const Counts& counted() const;
   /// Where the table will stand on each shard of `batch` after `take_over`.
   std::vector<base::Offset> reached(const MicroBatch& batch) const;
   /// Adds what `apply` made to the hot rows.

@@ -115,6 +115,8 @@ Result<std::unique_ptr<TableFlow>> Worker::open_table(TablePlan plan,
                        .lateness = lateness,
                        .dedupe = {.bytes_max = parts_.options.dedupe_bytes_max,
                                   .spill = parts_.folder / "scratch" / ("dedupe-" + name)},
+                       .claims = parts_.claims,
+                       .keeps_positions = parts_.sources.at(source.name)->keeps_positions(),
                        .clock = &parts_.tools.clock,
                        .telemetry = parts_.tools.telemetry});
   parts_.board.add_table(name, *table);

@@ -47,6 +47,7 @@ struct WorkerParts {
   CutBoard& board;
   os::Path folder;  ///< the data folder: `tables/`, `replay/`, `scratch/`
   WorkerOptions options;
+  ClaimStore* claims = nullptr;  ///< for `unique`, if other processes write the same tables
 };
 
 /// The stream half at work: reads the sources in micro-batches, keeps hot rows, commits.

@@ -52,4 +52,27 @@ void age(base::Telemetry telemetry, const std::string& source, std::chrono::nano
       .observe(seconds(age));
 }
 
+void transformed(base::Telemetry telemetry, std::string_view stream, const FirehoseAnswer& answer) {
+  const auto count = [&](const char* outcome, std::size_t records) {
+    if (records == 0) return;
+    telemetry.metrics
+        .counter("millrace_lambda_transformed_total", "Records that Firehose had transformed.",
+                 {{"stream", std::string(stream)}, {"outcome", outcome}})
+        .add(static_cast<double>(records));
+  };
+  count("ok", answer.passed);
+  count("dropped", answer.dropped);
+  count("failed", answer.failed - answer.too_large);
+  count("too_large", answer.too_large);
+}
+
+void transform_rejected(base::Telemetry telemetry, std::string_view stream, std::size_t records,
+                        const flow::Transformed& first) {
+  telemetry.log.write(Level::Warn, "lambda.transform_rejected",
+                      {{"stream", std::string(stream)},
+                       {"records", std::to_string(records)},
+                       {"reason", first.reason},
+                       {"detail", first.detail}});
+}
+
 }  // namespace millrace::lambda::events

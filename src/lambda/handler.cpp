@@ -9,6 +9,7 @@
 #include "http/compression.hpp"
 #include "lambda/answers.hpp"
 #include "lambda/events.hpp"
+#include "lambda/firehose.hpp"
 #include "source/kinesis_names.hpp"
 
 namespace millrace::lambda {
@@ -28,6 +29,8 @@ namespace {
 constexpr auto kForTheAnswer = 40ms;
 // With less than this there is no use in beginning.
 constexpr auto kLeast = 60ms;
+// Rejects of a transformation are put aside by Firehose; the log shows one now and then.
+constexpr auto kRejectsToldEvery = 10s;
 constexpr std::string_view kRecordsPath = "/v1/streams/";
 constexpr std::string_view kRecordsEnd = "/records";
 
@@ -93,9 +96,9 @@ Result<std::string> Handler::dispatch(LambdaEvent event, base::SteadyTime until)
     case Kind::Command:
       return parts_.command(event.command, until);
     case Kind::Firehose:
-      break;
+      return transform(event);
   }
-  return Error{Code::Invalid, "records of Firehose are not transformed by this version"};
+  return Error{Code::Invalid, "an event of no known kind"};
 }
 
 Result<Handler::Target> Handler::stream_of(const std::string& arn) const {
@@ -186,6 +189,32 @@ Result<std::string> Handler::take_event(LambdaEvent event, base::SteadyTime unti
   const auto taken = take_arrivals(target, std::move(event.records), until);
   if (taken.error) return *taken.error;
   return std::string(R"({"records":1})");
+}
+
+// Firehose is told of each record, and keeps the rows.
+Result<std::string> Handler::transform(const LambdaEvent& event) {
+  const auto stream = decode::name_in_arn(event.from);
+  auto* table = TRY(parts_.transform(stream));
+  std::vector<base::Record> records;
+  records.reserve(event.records.size());
+  for (const auto& record : event.records) {
+    records.push_back({.offset = base::Offset(0),
+                       .received_at = record.arrived_at,
+                       .partition_key = record.key,
+                       .bytes = record.data});
+  }
+  const auto transformed = TRY(table->run(records));
+  auto answer = firehose_answer(event.records, transformed);
+  events::transformed(parts_.telemetry, stream, answer);
+  for (const auto& one : transformed) {
+    if (one.what != flow::Transformed::What::Rejected) continue;
+    const auto now = parts_.clock.steady_now();
+    if (now < tell_rejects_at_) break;
+    tell_rejects_at_ = now + kRejectsToldEvery;
+    events::transform_rejected(parts_.telemetry, stream, answer.failed - answer.too_large, one);
+    break;
+  }
+  return std::move(answer.body);
 }
 
 namespace {

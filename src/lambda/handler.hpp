@@ -8,6 +8,7 @@
 #include "base/telemetry.hpp"
 #include "config/pipeline.hpp"
 #include "decode/lambda_event.hpp"
+#include "flow/transform.hpp"
 #include "lambda/intake.hpp"
 #include "lambda/runtime_api.hpp"
 
@@ -25,6 +26,8 @@ struct HandlerParts {
   /// Does what `{"millrace": …}` asks for; the answer.
   std::function<base::Result<std::string>(const std::string& command, base::SteadyTime until)>
       command;
+  /// What makes rows of the records of a delivery stream of Firehose; it lives as long as this.
+  std::function<base::Result<flow::Transform*>(std::string_view stream)> transform;
   const base::Clock& clock;
   base::Random& random;
   base::Telemetry telemetry;
@@ -55,6 +58,7 @@ class Handler {
   base::Result<std::string> take_kinesis(decode::LambdaEvent event, base::SteadyTime until);
   base::Result<std::string> take_messages(decode::LambdaEvent event, base::SteadyTime until);
   base::Result<std::string> take_event(decode::LambdaEvent event, base::SteadyTime until);
+  base::Result<std::string> transform(const decode::LambdaEvent& event);
   base::Result<std::string> take_request(decode::LambdaEvent event, base::SteadyTime until);
   base::Result<Target> stream_of(const std::string& arn) const;
   base::Result<Target> open_target(std::string_view name) const;
@@ -65,6 +69,7 @@ class Handler {
   Intake intake_;
   decode::LambdaEventReader reader_;
   base::ShardId slot_;  // which shard of arrivals this process takes
+  base::SteadyTime tell_rejects_at_{};
 };
 
 }  // namespace millrace::lambda

@@ -71,6 +71,7 @@ std::optional<Error> Intake::trouble() const {
     if (!table.halted.empty()) {
       return Error{Code::Invalid, fmt::format("table '{}' halted: {}", table.name, table.halted)};
     }
+    if (!table.source_error.empty()) found = Error{Code::Unavailable, table.source_error};
     if (!table.error.empty()) found = Error{Code::Unavailable, table.error};
   }
   return found;

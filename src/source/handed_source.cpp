@@ -96,7 +96,7 @@ int HandedSource::shard_count() const {
 
 Offset HandedSource::oldest(ShardId shard) const {
   const std::lock_guard lock(mutex_);
-  return at(shard).shard.smallest().value_or(Offset(0));
+  return at(shard).oldest.value_or(Offset(0));
 }
 
 Offset HandedSource::end(ShardId shard) const {
@@ -177,6 +177,11 @@ void HandedSource::wake() {
 
 std::optional<Mark> HandedSource::mark(ShardId shard, Offset position) const {
   const std::lock_guard lock(mutex_);
+  if (options_.numbering == HandedSourceOptions::Numbering::Arrival) {
+    // Its number says it all: also of positions that others gave away.
+    if (position <= Offset(0)) return std::nullopt;
+    return mark_of({arrival_number(position.value() - 1), 0});
+  }
   const auto place = at(shard).shard.place(position);
   return place ? mark_of(*place) : std::nullopt;
 }
@@ -185,7 +190,10 @@ void HandedSource::remember(ShardId shard, Offset position, const Mark& mark) {
   const std::lock_guard lock(mutex_);
   grow(static_cast<std::size_t>(shard.value()) + 1);
   auto& lane = at(shard);
-  lane.shard.remember(position, place_of(mark));
+  const auto place = place_of(mark);
+  const Offset begin(position.value() - place.skip);
+  if (begin > Offset(0)) lane.oldest = std::min(lane.oldest.value_or(begin), begin);
+  lane.shard.remember(position, place);
   lane.is_placed = lane.is_taken = lane.records.empty();
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aws/kinesis.hpp"
@@ -13,6 +14,9 @@
 #include "source/source.hpp"
 
 namespace millrace::source {
+
+/// The life of a source whose records are numbered as they arrive, by whoever takes them.
+inline constexpr std::string_view kArrivals = "lambda";
 
 struct HandedSourceOptions {
   enum class Numbering : std::uint8_t {
@@ -60,6 +64,9 @@ class HandedSource final : public Source {
                    std::stop_token stop) override;
   std::optional<Mark> mark(base::ShardId shard, base::Offset position) const override;
   void remember(base::ShardId shard, base::Offset position, const Mark& mark) override;
+  bool keeps_positions() const override {
+    return options_.numbering == HandedSourceOptions::Numbering::Sequence;
+  }
   void wake() override;
   std::shared_ptr<const Share> share() const override;
   base::Result<void> release(std::span<const base::Offset> positions) override;
@@ -75,7 +82,10 @@ class HandedSource final : public Source {
     bool is_placed = false;                  // false: where the tables stand is not known yet
     bool is_taken = false;
     std::optional<base::Offset> committed = {};  // by all tables
-    std::optional<base::Error> gap = {};         // records before the batch never came
+    // Where a table begins that has no position: what tables told, not what was read here and came
+    // to nothing.
+    std::optional<base::Offset> oldest = {};
+    std::optional<base::Error> gap = {};  // records before the batch never came
   };
   // These: the caller holds mutex_.
   Lane& at(base::ShardId shard) const { return *lanes_[static_cast<std::size_t>(shard.value())]; }

@@ -172,6 +172,20 @@ TEST(HandedSource, NumbersArrivalsBehindTheTableThatIsFarthest) {
   EXPECT_EQ(bench.wait(), "taken");
 }
 
+// A table that has no position yet would begin behind it, and never have it.
+TEST(HandedSource, WhatWasReadAndCameToNothingIsNoBeginning) {
+  HandedBench bench;
+  bench.hand("101:a 102:b");
+  EXPECT_EQ(bench.read(0), "0:a 1:b next 2");
+  bench.source.take_back(kShard);
+  EXPECT_EQ(bench.source.oldest(kShard), Offset(0));
+  bench.hand("101:a 102:b");
+  EXPECT_EQ(bench.source.oldest(kShard), Offset(0));
+  EXPECT_EQ(bench.read(0), "0:a 1:b next 2");
+  bench.remember(2, "102");
+  EXPECT_EQ(bench.source.oldest(kShard), Offset(2)) << "another table stands there";
+}
+
 TEST(HandedSource, EachBatchIsAnotherGift) {
   HandedBench bench;
   const auto before = bench.source.share();

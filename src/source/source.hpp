@@ -80,6 +80,8 @@ class Source {
   /// Hands in what a commit carried. Before the first `read` of the shard since it is ours, in any
   /// order; also of shards that are gone.
   virtual void remember(base::ShardId /*shard*/, base::Offset /*position*/, const Mark& /*mark*/) {}
+  /// Whether a record that comes again, because it was not committed, has the position that it had.
+  virtual bool keeps_positions() const { return true; }
   /// Whether `end` is known to be the shard's end at this time: false while the source cannot be
   /// reached, or is behind.
   virtual bool is_current(base::ShardId /*shard*/) const { return true; }

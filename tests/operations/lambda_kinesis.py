@@ -15,19 +15,6 @@ THREE_TABLES = PIPELINE + """
     from: checked
     sql: SELECT n, amount * 2 AS twice FROM checked WHERE amount > 100
 """
-UNIQUE = """
-pipeline: shop
-sources:
-  orders:
-    from: kinesis
-    stream: orders
-    schema: {id: varchar, n: bigint}
-tables:
-  kept:
-    from: orders
-    unique: {key: id, within: 1h}
-    sql: SELECT id, n FROM orders
-"""
 
 
 def test_a_batch_is_one_commit_and_every_row_is_there_once(folder):
@@ -119,18 +106,6 @@ def test_two_tables_and_a_chained_one(folder):
         bench.check_three()
         broken = [row for row in bench.rows("_rejects") if row["reason"] == "malformed"]
         expect_equal({row["table"] for row in broken}, {"checked", "later"}, "the tables of records that are broken")
-
-
-def test_unique_keys_hold_over_batches_and_environments(folder):
-    with LambdaBench(folder, pipeline=UNIQUE, lifetime=2) as bench:
-        for n in range(400):
-            bench.stream.put({"id": f"k{n % 150}", "n": n})
-        mapping = EventSourceMapping(bench.stream, bench.function, batch_size=40, repeats=0.3)
-        mapping.drain(120)
-        rows = bench.rows("kept")
-        expect_equal(sorted((row["id"], row["n"]) for row in rows), sorted((f"k{n}", n) for n in range(150)), "the first of each key")
-        rejects = bench.rows("_rejects")
-        expect_equal((len(rejects), {row["reason"] for row in rejects}), (250, {"duplicate"}), "the others")
 
 
 def test_a_large_batch(folder):

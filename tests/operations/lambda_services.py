@@ -3,9 +3,10 @@ import base64
 import gzip
 import json
 import time
+import uuid
 
 from harness import lambda_events
-from operations import expect, expect_equal, slow
+from operations import expect, expect_equal, expect_texts, slow
 from operations.lambda_bench import LambdaBench, of_fate, record
 
 ARRIVALS = """
@@ -212,3 +213,22 @@ def test_two_sources_of_one_file(folder):
         posted(bench, lambda_events.api_gateway_v2({"n": 10, "page": "q"}, path="/v1/streams/clicks/records"), 200)
         bench.succeed(bench.batch(25, 50))
         expect_equal((len(bench.rows()), sorted(row["n"] for row in bench.rows("pages"))), (50, list(range(11))), "rows of both")
+
+
+def test_a_transformation_of_firehose(folder):
+    """Each record is answered: Ok with what the table makes of it, Dropped, or ProcessingFailed."""
+    with LambdaBench(folder, pipeline=ARRIVALS) as bench:
+        event = lambda_events.firehose(records(0, 100), invocation_id=str(uuid.uuid4()))
+        outcome = bench.function.invoke(event)
+        expect_equal(outcome.kind, "response", f"how it ended ({outcome.body[:300]})")
+        answers = outcome.json()["records"]
+        expect_equal([answer["recordId"] for answer in answers], [one["recordId"] for one in event["records"]], "the ids")
+        by_result = {}
+        for n, answer in enumerate(answers):
+            by_result.setdefault(answer["result"], []).append(n)
+        expect_equal(by_result.get("Ok"), of_fate("good", 100), "records that are Ok")
+        expect_equal(by_result.get("Dropped"), of_fate("hidden", 100), "records that are Dropped")
+        expect_equal(by_result.get("ProcessingFailed"), sorted(of_fate("bad", 100) + of_fate("broken", 100)), "records that failed")
+        row = json.loads(base64.b64decode(answers[1]["data"]))
+        expect_equal((row["n"], row["is_fraud"]), (1, False), f"the data of a record: {row}")
+        expect_texts(base64.b64decode(answers[1]["data"]).decode()[-1:], "\n")

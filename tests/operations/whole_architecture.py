@@ -1,7 +1,7 @@
 """All of it at once, as docs/aws.md describes it, on stand-ins: the stack that `millrace deploy aws` writes is made by moto; orders go into
-its stream, a mapping invokes the function for them, their profiles come from DynamoDB, the tables lie on S3; the scheduled function adds up
-the days and loads them into what stands in for Redshift; metrics are read back from CloudWatch. Judges: the generator's labels, delta-rs,
-PostgreSQL."""
+its stream, a mapping invokes the function for them, their profiles come from DynamoDB, their ids are claimed there, the tables lie on S3;
+the scheduled function adds up the days and loads them into what stands in for Redshift; metrics are read back from CloudWatch. Judges: the
+generator's labels, delta-rs, PostgreSQL."""
 import csv
 import datetime
 import io
@@ -208,6 +208,7 @@ def judge(folder, account, file, postgres, more):
     records = metric_sum(account, "Orders", "millrace_table_records_total", table="checked_orders")
     expect(records >= ORDERS_OF_YESTERDAY, f"CloudWatch has seen {records} records")
     scorecard(account, folder, bucket)
+    check_claims(account, bucket, folder)
     check_warehouse(account, postgres, bucket, folder)
 
 
@@ -216,6 +217,17 @@ def scorecard(account, folder, bucket):
     done = subprocess.run(command, env={**os.environ, **account.access}, capture_output=True, text=True, timeout=120, check=False)
     expect_equal(done.returncode, 0, f"the scorecard\n{done.stdout}{done.stderr}")
     expect_equal(done.stdout.count("pass  "), 4, f"its lines\n{done.stdout}")
+
+
+def check_claims(account, bucket, folder):
+    """The functions were told of the template's table, and claimed each key that has a row there, once."""
+    from deltalake import DeltaTable
+    account.store.fetch(bucket, "tables", folder / "claimed")
+    keys = DeltaTable(str(folder / "claimed" / "checked_orders")).to_pyarrow_table(columns=["order_id"]).column(0).to_pylist()
+    tables = account.of_type("AWS::DynamoDB::Table")
+    pages = account.client("dynamodb").get_paginator("scan").paginate(TableName=tables["UniqueClaims"])
+    items = [item for page in pages for item in page["Items"]]
+    expect_equal((len(items), {len(item["claims"]["L"]) for item in items}), (len(set(keys)), {1}), "items of claims, and claims in each")
 
 
 def check_warehouse(account, postgres, bucket, folder):
