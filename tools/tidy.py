@@ -45,7 +45,7 @@ FOREIGN = {
     "spdlog/": {"base"},
     "CLI/": {"app"},
     "flatbuffers/": {"serve"},
-    "zstd": {"http", "source", "decode"},
+    "zstd": {"http", "source", "decode", "parquet"},
     "zlib": {"http", "source", "decode"},
 }
 # So slow to compile that no header may include them.

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "lake/data_file.hpp"
 #include "lake/rewrite.hpp"
+#include "lake/row_files.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -124,12 +124,6 @@ Result<std::unique_ptr<AlertHistory>> AlertHistory::open(const os::Path& tables,
       TRY(lake::Table::open_or_create(tables / kAlertsTable, alert_columns(), {"day"}, tools));
   std::unique_ptr<AlertHistory> history(
       new AlertHistory(pipeline, std::move(table), board, std::move(worker)));
-  TRY(tools.engine.add_table_function(
-      "settled",
-      [raw = history.get()](std::string_view) -> Result<std::shared_ptr<sql::ScanTable>> {
-        return raw->writing_;
-      }));
-  history->connection_ = std::make_unique<sql::Connection>(TRY(tools.engine.connect()));
   board.add_table(kAlertsTable, history->table());
   history->begin_generation();
   return history;
@@ -197,16 +191,11 @@ Result<void> AlertHistory::commit() {
   return {};
 }
 
-Result<std::vector<lake::AddFile>> AlertHistory::write_files(const Generation& rows) {
-  if (rows.row_count() == 0) return std::vector<lake::AddFile>{};
-  writing_ = std::make_shared<ChunksTable>(rows.columns(), rows.view());
-  auto files = lake::write_data_files(*connection_, *table_, "settled('')");
-  writing_.reset();
-  return files;
-}
-
 Result<void> AlertHistory::commit_sealed(Sealed& sealed) {
-  if (!sealed.files) sealed.files = TRY(write_files(*sealed.rows));
+  if (!sealed.files) {
+    const auto view = sealed.rows->view();
+    sealed.files = TRY(lake::write_rows(*table_, {sealed.rows->columns(), *view}));
+  }
   const auto is_done = [&](const auto& snapshot) {
     return snapshot->transaction(counter_id()) == sealed.number;
   };

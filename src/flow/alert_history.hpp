@@ -79,7 +79,6 @@ class AlertHistory {
   base::Result<bool> try_enrol(const std::vector<Wanted>& wanted);
   std::string counter_id() const;
   void begin_generation();
-  base::Result<std::vector<lake::AddFile>> write_files(const Generation& rows);
   base::Result<void> commit_sealed(Sealed& sealed);
   lake::Transaction::Position move(const std::string& id, std::int64_t next) const;
   void maintain();
@@ -88,8 +87,6 @@ class AlertHistory {
   std::unique_ptr<lake::Table> table_;
   CutBoard& board_;
   const std::string worker_;  // empty: there is only this one
-  std::unique_ptr<sql::Connection> connection_;
-  std::shared_ptr<sql::ScanTable> writing_;  // what `settled('')` gives at the moment
   std::shared_ptr<Generation> rows_;
   std::int64_t row_count_ = 0;                     // of rows_
   std::map<std::string, std::int64_t> positions_;  // that the next commit moves

@@ -1,14 +1,7 @@
 #include "flow/committer.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <set>
-
-#include "base/text.hpp"
 #include "flow/events.hpp"
-#include "lake/data_file.hpp"
-#include "sql/render.hpp"
+#include "lake/row_files.hpp"
 
 namespace millrace::flow {
 
@@ -16,91 +9,14 @@ using base::Code;
 using base::Error;
 using base::Result;
 
-Result<std::unique_ptr<Committer>> Committer::open(const lake::Tools& tools, CutBoard& board,
-                                                   RejectsTable& rejects) {
-  std::unique_ptr<Committer> committer(new Committer(tools, board, rejects));
-  TRY(tools.engine.add_table_function(
-      "generation",
-      [raw = committer.get()](std::string_view) -> Result<std::shared_ptr<sql::ScanTable>> {
-        return raw->rows_;
-      }));
-  committer->connection_ = std::make_unique<sql::Connection>(TRY(tools.engine.connect()));
-  return committer;
-}
-
 namespace {
 
-// The rows that are written, with NULL in columns that another worker has added to the table.
-std::string relation_of(const std::vector<sql::Column>& columns, const lake::Metadata& metadata) {
-  std::string added;
-  for (const auto& column : metadata.schema) {
-    if (std::ranges::find(columns, column.name, &sql::Column::name) != columns.end()) continue;
-    added +=
-        fmt::format(", CAST(NULL AS {}) AS {}", column.type.text(), base::sql_name(column.name));
-  }
-  return added.empty() ? "generation('')" : fmt::format("(SELECT *{} FROM generation(''))", added);
-}
-
-// Kinds whose texts are those that SQL casts them to.
-bool is_plain(duckdb_type type) {
-  return type == DUCKDB_TYPE_DATE || type == DUCKDB_TYPE_VARCHAR || type == DUCKDB_TYPE_BOOLEAN ||
-         type == DUCKDB_TYPE_INTEGER || type == DUCKDB_TYPE_BIGINT;
-}
-
-/// A column by which a table is partitioned.
-struct PartitionColumn {
-  std::string name;
-  std::size_t index;
-  sql::Renderer renderer;
-
-  // NULL and the empty text are one partition.
-  std::optional<std::string> text(const sql::Chunk& chunk, std::size_t row) const {
-    if (chunk.column(index).is_null(row)) return std::nullopt;
-    auto value = renderer.text(chunk.column(index), row);
-    return value.empty() ? std::nullopt : std::optional(std::move(value));
-  }
-};
-
-// What partitions occur, without a statement that has to be planned. Empty: SQL has to say.
-std::vector<lake::PartitionValues> partitions_in(const Generation& rows,
-                                                 const std::vector<std::string>& names) {
-  std::vector<PartitionColumn> columns;
-  for (const auto& name : names) {
-    const auto found = std::ranges::find(rows.columns(), name, &sql::Column::name);
-    if (found == rows.columns().end() || !is_plain(found->type.id())) return {};
-    columns.push_back({name, static_cast<std::size_t>(found - rows.columns().begin()),
-                       sql::Renderer(found->type)});
-  }
-  std::set<lake::PartitionValues> partitions;
-  if (columns.empty()) partitions.insert({});
-  lake::PartitionValues last;
-  for (const auto& chunk : *rows.view()) {
-    if (columns.empty()) break;
-    for (std::size_t row = 0; row < chunk->row_count(); ++row) {
-      lake::PartitionValues values;
-      for (const auto& column : columns) values[column.name] = column.text(*chunk, row);
-      if (values == last) continue;
-      partitions.insert(values);
-      last = std::move(values);
-    }
-  }
-  return {partitions.begin(), partitions.end()};
+Result<std::vector<lake::AddFile>> write_files(const lake::Table& table, const Generation& rows) {
+  const auto view = rows.view();
+  return lake::write_rows(table, {rows.columns(), *view});
 }
 
 }  // namespace
-
-Result<std::vector<lake::AddFile>> Committer::write_files(const lake::Table& table,
-                                                          const Generation& rows) {
-  if (rows.row_count() == 0) return std::vector<lake::AddFile>{};
-  const auto& metadata = *table.snapshot()->metadata;
-  const lake::DataFileOptions options{.partitions =
-                                          partitions_in(rows, metadata.partition_columns)};
-  rows_ = std::make_shared<ChunksTable>(rows.columns(), rows.view());
-  auto files =
-      lake::write_data_files(*connection_, table, relation_of(rows.columns(), metadata), options);
-  rows_.reset();
-  return files;
-}
 
 Result<void> Committer::run(CommitJob& job) {
   const auto started = tools_.clock.steady_now();

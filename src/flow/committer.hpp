@@ -30,8 +30,8 @@ struct CommitJob {
 /// Threads: one at a time.
 class Committer {
  public:
-  static base::Result<std::unique_ptr<Committer>> open(const lake::Tools& tools, CutBoard& board,
-                                                       RejectsTable& rejects);
+  Committer(const lake::Tools& tools, CutBoard& board, RejectsTable& rejects)
+      : tools_(tools), board_(board), rejects_(rejects) {}
 
   /// Goes on with `job` until it is done.
   /// Errors  Denied: another writer moved the table on; the job says how, and must be dropped.
@@ -39,11 +39,6 @@ class Committer {
   base::Result<void> run(CommitJob& job);
 
  private:
-  Committer(const lake::Tools& tools, CutBoard& board, RejectsTable& rejects)
-      : tools_(tools), board_(board), rejects_(rejects) {}
-
-  base::Result<std::vector<lake::AddFile>> write_files(const lake::Table& table,
-                                                       const Generation& rows);
   base::Result<void> commit(CommitJob& job);
   void show_rejects(const CommitJob& job, base::TableVersion version) const;
   base::Result<bool> is_done_already(const CommitJob& job) const;
@@ -51,8 +46,6 @@ class Committer {
   const lake::Tools tools_;
   CutBoard& board_;
   RejectsTable& rejects_;
-  std::unique_ptr<sql::Connection> connection_;
-  std::shared_ptr<sql::ScanTable> rows_;  // what `generation('')` gives at the moment
 };
 
 }  // namespace millrace::flow

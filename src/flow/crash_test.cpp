@@ -172,7 +172,7 @@ class CommitterCrash {
                                         tools, {.checkpoint_commits = 1, .log_retention = 0h}));
     rejects_ = TRY(RejectsTable::open(tables, "shop", tools, *board_));
     TRY(rejects_->roll_forward("t", *table_));
-    committer_ = TRY(Committer::open(tools, *board_, *rejects_));
+    committer_ = std::make_unique<Committer>(tools, *board_, *rejects_);
     while (const auto job = TRY(next_job())) TRY(committer_->run(*job));
     return {};
   }

@@ -34,7 +34,7 @@ Result<std::unique_ptr<Worker>> Worker::open(WorkerParts parts) {
   TRY(os::make_directories_durably(own.tools.disk, replay_folder(own)));
   worker->rejects_ = TRY(
       RejectsTable::open(own.tools.tables_of(own.folder), own.pipeline.name, own.tools, own.board));
-  worker->committer_ = TRY(Committer::open(own.tools, own.board, *worker->rejects_));
+  worker->committer_ = std::make_unique<Committer>(own.tools, own.board, *worker->rejects_);
   TRY(worker->open_loops());
   own.board.publish();
   return worker;

@@ -19,12 +19,6 @@ bool is_partition_column(const Metadata& metadata, const std::string& name) {
   return std::ranges::find(metadata.partition_columns, name) != metadata.partition_columns.end();
 }
 
-// What COPY … (RETURN_STATS) answers: the row count and the facts of each column.
-struct Written {
-  std::int64_t record_count = 0;
-  std::map<std::string, ColumnFacts> facts;
-};
-
 ColumnFacts facts_of(sql::Vector entries, std::size_t row) {
   const auto list = entries.data<duckdb_list_entry>()[row];
   const sql::Vector pairs = entries.list_child();
@@ -36,8 +30,9 @@ ColumnFacts facts_of(sql::Vector entries, std::size_t row) {
   return facts;
 }
 
-Result<Written> read_answer(sql::Rows& rows) {
-  Written written;
+// What COPY … (RETURN_STATS) answers: the row count and the facts of each column.
+Result<WrittenRows> read_answer(sql::Rows& rows) {
+  WrittenRows written;
   while (auto chunk = TRY(rows.next())) {
     for (std::size_t row = 0; row < chunk->row_count(); ++row) {
       written.record_count +=
@@ -132,10 +127,8 @@ Settled is_settled(const Table& table, const std::string& folder) {
 
 }  // namespace
 
-Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, const Table& table,
-                                               const std::string& select,
-                                               const PartitionValues& partition,
-                                               const DataFileOptions& options) {
+Result<std::optional<AddFile>> make_data_file(const Table& table, const PartitionValues& partition,
+                                              const WriteDraft& write) {
   const auto& tools = table.tools();
   const auto metadata = table.snapshot()->metadata;
   const std::string folder = partition_folder(metadata->partition_columns, partition);
@@ -144,17 +137,12 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
   const os::Path draft = table.store().draft_of(path);
   TRY(table.store().make_folder(table.root(), path.parent_path(), is_settled(table, folder)));
   os::FileInfo info;
-  const auto write = [&]() -> Result<Written> {
-    auto rows = TRY(connection.query(fmt::format(
-        "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V1, COMPRESSION {}, ROW_GROUP_SIZE {}, "
-        "DICTIONARY_SIZE_LIMIT {}, RETURN_STATS true)",
-        select, base::sql_string(draft.string()), options.codec, options.row_group_rows,
-        options.dictionary_entries_max)));
-    auto written = TRY(read_answer(rows));
+  const auto make = [&]() -> Result<WrittenRows> {
+    auto written = TRY(write(draft));
     if (written.record_count > 0) info = TRY(table.store().publish(draft, path));
     return written;
   };
-  auto written = write();
+  auto written = make();
   if (!written || written->record_count == 0) {
     (void)tools.disk.remove(draft).has_value();
     if (!written) return std::move(written).error();
@@ -176,13 +164,26 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
       .record_count = written->record_count});
 }
 
+Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, const Table& table,
+                                               const std::string& select,
+                                               const PartitionValues& partition,
+                                               const DataFileOptions& options) {
+  return make_data_file(table, partition, [&](const os::Path& draft) -> Result<WrittenRows> {
+    auto rows = TRY(connection.query(fmt::format(
+        "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V1, COMPRESSION {}, ROW_GROUP_SIZE {}, "
+        "DICTIONARY_SIZE_LIMIT {}, RETURN_STATS true)",
+        select, base::sql_string(draft.string()), options.codec, options.row_group_rows,
+        options.dictionary_entries_max)));
+    return read_answer(rows);
+  });
+}
+
 Result<std::vector<AddFile>> write_data_files(sql::Connection& connection, const Table& table,
                                               const std::string& relation,
                                               const DataFileOptions& options) {
   const auto metadata = table.snapshot()->metadata;
   std::vector<AddFile> files;
-  auto partitions = options.partitions;
-  if (partitions.empty()) partitions = TRY(partitions_of(connection, *metadata, relation));
+  const auto partitions = TRY(partitions_of(connection, *metadata, relation));
   for (const auto& partition : partitions) {
     const std::string where =
         partitions.size() == 1 ? "" : " WHERE " + partition_condition(*metadata, partition);

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
+#include "lake/statistics.hpp"
 #include "lake/table.hpp"
 
 namespace millrace::lake {
@@ -14,14 +17,25 @@ struct DataFileOptions {
   /// What follows COMPRESSION in COPY. docs/decisions/003-parquet-settings.md.
   std::string codec = "zstd, COMPRESSION_LEVEL 1";
   std::size_t dictionary_entries_max = 4096;  ///< more distinct values are written plainly
-  /// Those that occur in the rows, of who knows them; empty: they are looked for.
-  std::vector<PartitionValues> partitions = {};
 };
 
-/// Writes the rows of `select` (which gives the table's columns without the partition columns) as
-/// one Parquet file of the partition, durably, and describes it for a commit. Shape   none if there
-/// were no rows. Errors  Exhausted: disk full. Invalid: the SQL. What was written of a failed file
-/// is removed.
+/// What is known of a file once it is written, by DuckDB's paths of columns.
+struct WrittenRows {
+  std::int64_t record_count = 0;
+  std::map<std::string, ColumnFacts> facts;
+};
+/// Writes a Parquet file where it is told.
+using WriteDraft = std::function<base::Result<WrittenRows>(const os::Path& draft)>;
+
+/// Makes a data file of the partition of what `write` writes, durably, and describes it for a
+/// commit. Shape   none if there were no rows. Errors  those of `write` and of the store. What was
+/// written of a failed file is removed.
+base::Result<std::optional<AddFile>> make_data_file(const Table& table,
+                                                    const PartitionValues& partition,
+                                                    const WriteDraft& write);
+
+/// The same with the rows of `select`, which gives the table's columns without the partition
+/// columns. Errors  Exhausted: disk full. Invalid: the SQL.
 base::Result<std::optional<AddFile>> write_data_file(sql::Connection& connection,
                                                      const Table& table, const std::string& select,
                                                      const PartitionValues& partition,
