@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds AWS's C libraries (aws-c-*, s2n) as static archives, once per machine, and prints the folder that holds them.
+"""Builds AWS's C libraries (aws-c-*) as static archives, once per machine, and prints the folder that holds them.
 
     build_aws_crt.py [--folder FOLDER] [--jobs N]
 
@@ -22,10 +22,12 @@ import venv
 
 VERSION = "0.38.1"
 SHA256 = "0dcebfaa70cf079133cd2352119e3d05e9b8ca1d1621736cfb54c03f3d5fef0f"
-# In the order of what needs what. s2n is found and built by the sdist's own CMake file.
+# In the order of what needs what.
 LIBRARIES = ["aws-c-common", "aws-c-sdkutils", "aws-c-cal", "aws-c-io", "aws-checksums", "aws-c-compression",
              "aws-c-event-stream", "aws-c-http", "aws-c-auth"]
 LEFT_OUT = ["aws-c-mqtt", "aws-c-s3"]  # and aws-lc, in whose place stands the system's OpenSSL
+# Requests go by libcurl. s2n, their own TLS, would only read all certificates of the system at each start.
+WITHOUT_TLS = (("if(UNIX)\n", "if(FALSE)\n"), ("add_subdirectory(aws-c-io)", "set(BYO_CRYPTO ON)\nadd_subdirectory(aws-c-io)"))
 STAMP = ".complete"
 
 
@@ -56,13 +58,17 @@ def unpack(sdist, scratch):
     if hashlib.sha256(sdist.read_bytes()).hexdigest() != SHA256:
         raise RuntimeError(f"{sdist}: its sha256 is not the pinned one")
     root = f"awscrt-{VERSION}/crt/"
-    wanted = tuple(root + name + "/" for name in LIBRARIES + ["s2n"]) + (root + "CMakeLists.txt",)
+    wanted = tuple(root + name + "/" for name in LIBRARIES) + (root + "CMakeLists.txt",)
     with tarfile.open(sdist) as archive:
         archive.extractall(scratch, [member for member in archive if member.name.startswith(wanted)])
     source = scratch / root
     lines = (source / "CMakeLists.txt").read_text().splitlines(keepends=True)
-    left = [line for line in lines if not any(f"add_subdirectory({name})" in line for name in LEFT_OUT)]
-    (source / "CMakeLists.txt").write_text("".join(left))
+    text = "".join(line for line in lines if not any(f"add_subdirectory({name})" in line for name in LEFT_OUT))
+    for stands, comes in WITHOUT_TLS:
+        if text.count(stands) != 1:
+            raise RuntimeError(f"its CMakeLists.txt has not one {stands!r}")
+        text = text.replace(stands, comes)
+    (source / "CMakeLists.txt").write_text(text)
     return source
 
 

@@ -3,8 +3,15 @@
 #include <aws/auth/auth.h>
 #include <aws/common/error.h>
 #include <aws/event-stream/event_stream.h>
+#include <aws/io/tls_channel_handler.h>
 
 #include <mutex>
+
+// The libraries are built without their TLS (tools/build_aws_crt.py): we open no connection by
+// them, and nothing calls this, which who brings another TLS has to supply.
+extern "C" aws_byte_buf aws_tls_handler_protocol(aws_channel_handler* /*handler*/) {
+  return {};
+}
 
 namespace millrace::aws {
 

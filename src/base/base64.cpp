@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::uint8_t kNone = 0xff;
+constexpr std::uint8_t kNone = 0x80;  // no value has this bit
 
 constexpr std::array<std::uint8_t, 256> kValues = [] {
   std::array<std::uint8_t, 256> values{};
@@ -47,18 +47,24 @@ std::optional<std::string> decode_base64(std::string_view text) {
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
   std::string bytes(text.size() / 4 * 3, '\0');
   char* out = bytes.data();
-  for (std::size_t at = 0; at < text.size(); at += 4) {
-    std::uint32_t group = 0;
-    for (std::size_t i = at; i < at + 4; ++i) {
-      const bool is_padding = i >= text.size() - padding;
-      const auto value = is_padding ? 0 : kValues[static_cast<std::uint8_t>(text[i])];
-      if (value == kNone) return std::nullopt;
-      group = group << 6 | value;
-    }
-    *out++ = static_cast<char>(group >> 16 & 255);
-    *out++ = static_cast<char>(group >> 8 & 255);
-    *out++ = static_cast<char>(group & 255);
+  const auto decode = [&out](std::string_view four) {
+    const std::uint32_t a = kValues[byte_at(four, 0)], b = kValues[byte_at(four, 1)];
+    const std::uint32_t c = kValues[byte_at(four, 2)], d = kValues[byte_at(four, 3)];
+    const auto group = a << 18 | b << 12 | c << 6 | d;
+    *out++ = static_cast<char>(group >> 16);
+    *out++ = static_cast<char>(group >> 8);
+    *out++ = static_cast<char>(group);
+    return a | b | c | d;
+  };
+  const auto end = padding > 0 ? text.size() - 4 : text.size();
+  std::uint32_t seen = 0;
+  for (std::size_t at = 0; at < end; at += 4) seen |= decode(text.substr(at, 4));
+  if (padding > 0) {
+    std::string last(text.substr(end, 4 - padding));
+    last.resize(4, kAlphabet[0]);
+    seen |= decode(last);
   }
+  if ((seen & kNone) != 0) return std::nullopt;
   bytes.resize(bytes.size() - padding);
   return bytes;
 }

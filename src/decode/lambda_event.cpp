@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -37,7 +38,32 @@ struct At {
   }
 };
 
-Result<std::string_view> text_of(dom::element from, const char* member, const At& at) {
+/// Members of an object that are looked for in one walk; one that is missing is null.
+template <std::size_t kCount>
+std::array<dom::element, kCount> members_of(dom::element from,
+                                            const std::array<std::string_view, kCount>& names) {
+  static const dom::element kNull = [] {
+    static dom::parser parser;
+    return parser.parse(std::string_view("null")).value_unsafe();
+  }();
+  std::array<dom::element, kCount> found;
+  found.fill(kNull);
+  dom::object object;
+  if (from.get_object().get(object)) return found;
+  for (const auto& [key, value] : object) {
+    const auto name = std::ranges::find(names, key);
+    if (name != names.end()) found[static_cast<std::size_t>(name - names.begin())] = value;
+  }
+  return found;
+}
+
+Result<std::string_view> text_of(dom::element from, std::string_view member, const At& at) {
+  std::string_view text;
+  if (from.get_string().get(text)) return at.error(member, "a text is expected");
+  return text;
+}
+
+Result<std::string_view> text_in(dom::element from, const char* member, const At& at) {
   std::string_view text;
   if (from.at_key(member).get_string().get(text)) return at.error(member, "a text is expected");
   return text;
@@ -48,8 +74,8 @@ std::string_view text_or_empty(dom::element from, const char* member) {
   return from.at_key(member).get_string().get(text) ? std::string_view() : text;
 }
 
-Result<std::string> bytes_of(dom::element from, const char* member, const At& at) {
-  auto bytes = base::decode_base64(TRY(text_of(from, member, at)));
+Result<std::string> decoded(std::string_view text, std::string_view member, const At& at) {
+  auto bytes = base::decode_base64(text);
   if (!bytes) return at.error(member, "it is no base64");
   return std::move(*bytes);
 }
@@ -64,41 +90,42 @@ bool is_sequence_number(std::string_view text) {
 }
 
 Result<EventRecord> read_kinesis(dom::element record, const At& at) {
-  dom::element kinesis;
-  if (record.at_key("kinesis").get(kinesis)) return at.error("kinesis", "it is missing");
-  const auto number = TRY(text_of(kinesis, "sequenceNumber", at));
-  if (!is_sequence_number(number)) {
+  const auto [kinesis, event_id] = members_of<2>(record, {"kinesis", "eventID"});
+  if (!kinesis.is_object()) return at.error("kinesis", "it is missing");
+  const auto [number, key, data, time] = members_of<4>(
+      kinesis, {"sequenceNumber", "partitionKey", "data", "approximateArrivalTimestamp"});
+  const auto digits = TRY(text_of(number, "kinesis.sequenceNumber", at));
+  if (!is_sequence_number(digits)) {
     return at.error("kinesis.sequenceNumber", "a number of at most 57 digits is expected");
   }
-  EventRecord read{.id = std::string(number),
-                   .shard = {},
-                   .key = std::string(TRY(text_of(kinesis, "partitionKey", at))),
-                   .data = TRY(bytes_of(kinesis, "data", at)),
-                   .arrived_at = {}};
-  const auto id = TRY(text_of(record, "eventID", at));
+  const auto partition_key = TRY(text_of(key, "kinesis.partitionKey", at));
+  const auto text = TRY(text_of(data, "kinesis.data", at));
+  const auto id = TRY(text_of(event_id, "eventID", at));
   const auto colon = id.find(':');
   if (!id.starts_with("shardId-") || colon == std::string_view::npos) {
     return at.error("eventID", "`shardId-…:sequence number` is expected");
   }
-  read.shard = id.substr(0, colon);
   double seconds = 0;
-  if (kinesis.at_key("approximateArrivalTimestamp").get_double().get(seconds)) {
+  if (time.get_double().get(seconds)) {
     return at.error("kinesis.approximateArrivalTimestamp", "a number is expected");
   }
-  read.arrived_at = time_of(seconds);
-  return read;
+  return EventRecord{.id = std::string(digits),
+                     .shard = std::string(id.substr(0, colon)),
+                     .key = std::string(partition_key),
+                     .data = TRY(decoded(text, "kinesis.data", at)),
+                     .arrived_at = time_of(seconds)};
 }
 
 Result<EventRecord> read_sqs(dom::element record, const At& at) {
-  EventRecord read{.id = std::string(TRY(text_of(record, "messageId", at))),
+  EventRecord read{.id = std::string(TRY(text_in(record, "messageId", at))),
                    .shard = {},
                    .key = {},
-                   .data = std::string(TRY(text_of(record, "body", at))),
+                   .data = std::string(TRY(text_in(record, "body", at))),
                    .arrived_at = {}};
   dom::element attributes;
   if (record.at_key("attributes").get(attributes)) return at.error("attributes", "it is missing");
   read.key = text_or_empty(attributes, "MessageGroupId");
-  const auto sent = TRY(text_of(attributes, "SentTimestamp", at));
+  const auto sent = TRY(text_in(attributes, "SentTimestamp", at));
   std::int64_t milliseconds = 0;
   if (std::from_chars(sent.data(), sent.data() + sent.size(), milliseconds).ec != std::errc()) {
     return at.error("attributes.SentTimestamp", "milliseconds are expected");
@@ -119,7 +146,7 @@ Result<LambdaEvent> read_records(dom::array records) {
       return Error{Code::Invalid,
                    fmt::format("an event of '{}': {}", base::printable(other, kShownMax), kKnown)};
     }
-    const auto arn = TRY(text_of(record, "eventSourceARN", at));
+    const auto arn = TRY(text_in(record, "eventSourceARN", at));
     const auto kind = service == "aws:sqs" ? Kind::Sqs : Kind::Kinesis;
     if (at.index == 0) {
       event.kind = kind;
@@ -145,10 +172,11 @@ Result<LambdaEvent> read_firehose(dom::element document, dom::array records) {
     if (record.at_key("approximateArrivalTimestamp").get_int64().get(milliseconds)) {
       return at.error("approximateArrivalTimestamp", "milliseconds are expected");
     }
-    event.records.push_back({.id = std::string(TRY(text_of(record, "recordId", at))),
+    const auto data = TRY(text_in(record, "data", at));
+    event.records.push_back({.id = std::string(TRY(text_in(record, "recordId", at))),
                              .shard = {},
                              .key = {},
-                             .data = TRY(bytes_of(record, "data", at)),
+                             .data = TRY(decoded(data, "data", at)),
                              .arrived_at = base::Time(std::chrono::milliseconds(milliseconds))});
     ++at.index;
   }

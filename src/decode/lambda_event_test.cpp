@@ -131,7 +131,7 @@ TEST(LambdaEvent, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(error_of(R"({"Records":[{"EventSource":"aws:sns"}]})"), HasSubstr("'aws:sns'"));
   EXPECT_EQ(error_of(fmt::format(R"({{"Records":[{},{}]}})", kinesis_record("1", "e30="),
                                  kinesis_record("2", "e3-="))),
-            "Records[1].data: it is no base64");
+            "Records[1].kinesis.data: it is no base64");
   EXPECT_THAT(error_of(fmt::format(R"({{"Records":[{},{}]}})", kinesis_record("1", "e30="),
                                    kinesis_record("2", "e30=", "other"))),
               HasSubstr("records of several streams"));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 
 #include "base/text.hpp"
@@ -17,6 +18,17 @@ namespace {
 using base::Code;
 using base::Error;
 using base::Result;
+
+// So much is set aside for a body before it comes.
+constexpr std::size_t kReservedMax = std::size_t{16} << 20;
+
+// As the head says; 0: it does not, or not to be believed.
+std::size_t length_of(const ResponseHead& head) {
+  const auto text = head.headers.value("Content-Length");
+  std::size_t length = 0;
+  std::from_chars(text.data(), text.data() + text.size(), length);
+  return length;
+}
 
 bool is_clean(std::string_view text, unsigned char least) {
   return std::ranges::all_of(text, [&](char c) {
@@ -158,7 +170,8 @@ Result<Client> Client::open(ClientOptions options) {
 
 Result<Response> Client::send(const Request& request) {
   std::string body;
-  const auto keep = [&](const ResponseHead&, std::string_view piece) -> Result<void> {
+  const auto keep = [&](const ResponseHead& answer, std::string_view piece) -> Result<void> {
+    if (body.empty()) body.reserve(std::min(length_of(answer), kReservedMax));
     if (body.size() + piece.size() > state_->options.body_bytes_max) {
       return Error{Code::Exhausted,
                    fmt::format("the answer has more than {}",

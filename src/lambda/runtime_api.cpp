@@ -49,7 +49,7 @@ Result<RuntimeApi> RuntimeApi::open(const std::string& address, const base::Cloc
 }
 
 Result<Invocation> RuntimeApi::next() {
-  const auto response =
+  auto response =
       TRY(client_.send({.target = fmt::format("{}{}/invocation/next", prefix_, kVersion)}));
   if (response.status != 200) {
     return Error{Code::Unavailable,
@@ -60,7 +60,7 @@ Result<Invocation> RuntimeApi::next() {
   if (id.empty()) {
     return Error{Code::Invalid, "the Runtime API gave an invocation without its id"};
   }
-  return Invocation{std::string(id), response.body,
+  return Invocation{std::string(id), std::move(response.body),
                     deadline_of(response.headers.value("Lambda-Runtime-Deadline-Ms"), *clock_)};
 }
 

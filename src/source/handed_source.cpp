@@ -43,9 +43,9 @@ void HandedSource::hand(ShardId shard, std::vector<aws::StreamRecord> records) {
   const std::lock_guard lock(mutex_);
   grow(static_cast<std::size_t>(shard.value()) + 1);
   auto& lane = at(shard);
-  lane.records = std::move(records);
+  lane.records = std::make_shared<const std::vector<aws::StreamRecord>>(std::move(records));
   lane.is_new = true;
-  lane.is_placed = lane.is_taken = lane.records.empty();
+  lane.is_placed = lane.is_taken = lane.is_empty();
   lane.committed.reset();
   lane.gap.reset();
   auto next = std::make_shared<Share>(*share_);
@@ -57,7 +57,7 @@ void HandedSource::hand(ShardId shard, std::vector<aws::StreamRecord> records) {
 void HandedSource::take_back(ShardId shard) {
   const std::lock_guard lock(mutex_);
   auto& lane = at(shard);
-  lane.records.clear();
+  lane.records.reset();
   lane.shard.seek(lane.shard.end());
 }
 
@@ -107,21 +107,23 @@ Offset HandedSource::end(ShardId shard) const {
 // Where the tables stand is known now.
 void HandedSource::place(Lane& lane) const {
   if (options_.numbering == HandedSourceOptions::Numbering::Arrival) {
+    // A copy: after a conflict with another process they get other numbers.
+    auto numbered = std::make_shared<std::vector<aws::StreamRecord>>(*lane.records);
     auto next = lane.shard.greatest().value();
-    for (auto& record : lane.records) record.sequence_number = arrival_number(next++);
+    for (auto& record : *numbered) record.sequence_number = arrival_number(next++);
     lane.shard.seek(lane.shard.greatest());
+    lane.ends = lane.shard.add(std::move(numbered));
   } else {
-    lane.shard.seek_for(lane.records);
+    lane.shard.seek_for(*lane.records);
+    lane.ends = lane.shard.add(lane.records);
   }
-  // A copy: after a conflict with another process they are placed anew.
-  lane.ends = lane.shard.add({.records = lane.records, .next = {}});
   lane.is_placed = true;
 }
 
 Result<base::RecordBatch> HandedSource::read(ShardId shard, Offset from, std::uint64_t bytes_max) {
   const std::lock_guard lock(mutex_);
   auto& lane = at(shard);
-  if (lane.records.empty()) return base::RecordBatch{shard, {}, from, {}};
+  if (lane.is_empty()) return base::RecordBatch{shard, {}, from, {}};
   if (!lane.is_placed) place(lane);
   if (from < lane.shard.begin()) return skip_gap(lane, from);
   auto batch = lane.shard.take(from, bytes_max);
@@ -194,7 +196,7 @@ void HandedSource::remember(ShardId shard, Offset position, const Mark& mark) {
   const Offset begin(position.value() - place.skip);
   if (begin > Offset(0)) lane.oldest = std::min(lane.oldest.value_or(begin), begin);
   lane.shard.remember(position, place);
-  lane.is_placed = lane.is_taken = lane.records.empty();
+  lane.is_placed = lane.is_taken = lane.is_empty();
 }
 
 std::shared_ptr<const Share> HandedSource::share() const {

@@ -76,16 +76,18 @@ class HandedSource final : public Source {
   struct Lane {
     explicit Lane(base::ShardId id) : shard(id, std::nullopt) {}
     KinesisShard shard;
-    std::vector<aws::StreamRecord> records;  // of the batch
-    std::vector<base::Offset> ends;          // of each of them, once they are placed
-    bool is_new = false;                     // nobody was woken for it yet
-    bool is_placed = false;                  // false: where the tables stand is not known yet
+    std::shared_ptr<const std::vector<aws::StreamRecord>> records;  // of the batch
+    std::vector<base::Offset> ends;  // of each of them, once they are placed
+    bool is_new = false;             // nobody was woken for it yet
+    bool is_placed = false;          // false: where the tables stand is not known yet
     bool is_taken = false;
     std::optional<base::Offset> committed = {};  // by all tables
     // Where a table begins that has no position: what tables told, not what was read here and came
     // to nothing.
     std::optional<base::Offset> oldest = {};
     std::optional<base::Error> gap = {};  // records before the batch never came
+
+    bool is_empty() const { return !records || records->empty(); }
   };
   // These: the caller holds mutex_.
   Lane& at(base::ShardId shard) const { return *lanes_[static_cast<std::size_t>(shard.value())]; }

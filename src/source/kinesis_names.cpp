@@ -22,17 +22,19 @@ constexpr std::int64_t kShardNumberMax = 100'000;
 }  // namespace
 
 Result<ShardId> shard_number(std::string_view name) {
-  const Error refused{Code::Invalid, fmt::format("the shard '{}' is named in another way than "
-                                                 "shardId-000000000000, up to number {}",
-                                                 base::printable(name), kShardNumberMax)};
+  const auto refused = [name] {
+    return Error{Code::Invalid, fmt::format("the shard '{}' is named in another way than "
+                                            "shardId-000000000000, up to number {}",
+                                            base::printable(name), kShardNumberMax)};
+  };
   if (!name.starts_with(kShardPrefix) || name.size() != kShardPrefix.size() + kDigits) {
-    return refused;
+    return refused();
   }
   std::int64_t number = 0;
   const auto digits = name.substr(kShardPrefix.size());
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || end != digits.data() + digits.size()) return refused;
-  if (number < 0 || number > kShardNumberMax) return refused;
+  if (error != std::errc() || end != digits.data() + digits.size()) return refused();
+  if (number < 0 || number > kShardNumberMax) return refused();
   return ShardId(number);
 }
 

@@ -111,22 +111,24 @@ void KinesisShard::add_record(const aws::StreamRecord& record, Part& part) const
   }
 }
 
-std::vector<Offset> KinesisShard::add(aws::RecordPage page) {
+std::vector<Offset> KinesisShard::add(Records records) {
   auto part = std::make_shared<Part>();
   std::vector<Offset> ends;
-  ends.reserve(page.records.size());
+  ends.reserve(records->size());
   part->first = end_;
-  part->owned = std::move(page.records);
-  for (const auto& record : part->owned) {
+  part->records.reserve(records->size());
+  for (std::size_t i = 0; i < records->size(); ++i) {
+    const auto& record = (*records)[i];
     if (after_.empty() || is_before(after_, record.sequence_number)) {
       add_record(record, *part);
       after_ = record.sequence_number;
-      part->cuts.push_back({part->records.size(), record.sequence_number});
+      part->cuts.push_back({part->records.size(), i});
     }
     ends.push_back(part->first.plus(static_cast<std::int64_t>(part->records.size())));
   }
   end_ = end_.plus(static_cast<std::int64_t>(part->records.size()));
   if (part->records.empty()) return ends;
+  part->owned = std::move(records);
   bytes_ += part->bytes;
   parts_.push_back(std::move(part));
   return ends;
@@ -138,7 +140,7 @@ void KinesisShard::drop_before(Offset from) {
     if (part.first.plus(static_cast<std::int64_t>(part.records.size())) > from) return;
     // Where reading would have to begin again if this were the last that is known.
     const auto end = part.first.plus(static_cast<std::int64_t>(part.records.size()));
-    note(end, part.cuts.back().sequence_number);
+    note(end, part.number_at(part.cuts.back()));
     begin_ = end;
     bytes_ -= part.bytes;
     parts_.pop_front();
@@ -170,7 +172,7 @@ base::RecordBatch KinesisShard::take(Offset from, std::uint64_t bytes_max) {
     if (bytes >= bytes_max) break;
     for (; taken < cut.records; ++taken) bytes += part->records[taken].bytes.size();
     batch.next = part->first.plus(static_cast<std::int64_t>(taken));
-    last = &cut.sequence_number;
+    last = &part->number_at(cut);
   }
   if (last != nullptr) note(batch.next, *last);
   batch.records.assign(part->records.begin() + static_cast<std::ptrdiff_t>(begin),

@@ -58,11 +58,14 @@ class KinesisShard {
   /// Whether `page` leads on from `after`, if it was asked for at that very record, or at
   /// `first`, the shard's first record.
   Fits fits(const aws::RecordPage& page, const std::string& first) const;
-  /// Adds the records of `page` that are behind `after`.
-  /// Shape   for each record of the page, where it ends; those before are passed over, and end
-  /// where
-  ///         the first one begins.
-  std::vector<base::Offset> add(aws::RecordPage page);
+  using Records = std::shared_ptr<const std::vector<aws::StreamRecord>>;
+  /// Adds those of a page's records that are behind `after`.
+  /// Shape   for each record, where it ends; those before are passed over, and end where the first
+  ///         one begins.
+  std::vector<base::Offset> add(Records records);
+  std::vector<base::Offset> add(aws::RecordPage page) {
+    return add(std::make_shared<const std::vector<aws::StreamRecord>>(std::move(page.records)));
+  }
 
   /// The records from `from` on, whole records of Kinesis, up to `bytes_max`.
   base::RecordBatch take(base::Offset from, std::uint64_t bytes_max);
@@ -74,13 +77,17 @@ class KinesisShard {
   struct Part {
     struct Cut {
       std::size_t records = 0;  // of the part up to here, and the end of a record of Kinesis
-      std::string sequence_number;
+      std::size_t owned = 0;    // which that is
     };
     base::Offset first;
     std::vector<base::Record> records;
     std::vector<Cut> cuts;
     std::uint64_t bytes = 0;
-    std::vector<aws::StreamRecord> owned;
+    Records owned;
+
+    const std::string& number_at(const Cut& cut) const {
+      return (*owned)[cut.owned].sequence_number;
+    }
   };
   void add_record(const aws::StreamRecord& record, Part& part) const;
   void drop_before(base::Offset from);
