@@ -30,7 +30,10 @@ Result<void> check_lake_place(os::Disk& disk, const os::Path& data, const std::s
     return lake.empty() ? (data / "tables").string() : lake;
   };
   const auto known = TRY(place_of(disk, data));
-  if (known && *known != place) {
+  const auto normal = [&](const std::string& lake) {
+    return std::filesystem::absolute(name(lake)).lexically_normal();
+  };
+  if (known && normal(*known) != normal(place)) {
     return Error{
         Code::Invalid,
         fmt::format("the tables of this data folder lie at {0}, and the pipeline file says "

@@ -35,6 +35,13 @@ TEST_F(LakePlace, IsTheDataFolderWhereTablesAreAlready) {
   EXPECT_FALSE(keep("s3://lake/shop"));
 }
 
+TEST_F(LakePlace, MayBeNamedInOtherWords) {
+  ASSERT_TRUE(keep(""));
+  EXPECT_TRUE(keep((folder_.path() / "tables").string()));
+  EXPECT_TRUE(keep((folder_.path() / "x/../tables").string()));
+  EXPECT_FALSE(keep((folder_.path() / "other").string()));
+}
+
 TEST_F(LakePlace, ChangesByTheWordOfWhoMovedTheTables) {
   ASSERT_TRUE(keep(""));
   ASSERT_TRUE(os::write_file(disk_, folder_.path() / "lake", "s3://lake/shop\n"));

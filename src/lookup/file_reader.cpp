@@ -171,18 +171,15 @@ std::pair<std::string, std::string> read_as(const LocalCopy& copy, const sql::Co
       fmt::format("CASE WHEN json_valid({0}) THEN CAST({0} AS JSON) ELSE to_json({0}) END", name)};
 }
 
-// The columns that the file has.
-Result<std::vector<sql::Column>> find_columns(sql::Connection& connection, const LocalCopy& copy) {
-  if (!copy.columns.empty()) return copy.columns;
-  const auto statement = TRY(connection.prepare("FROM " + reader_of(copy, "")));
-  return statement.columns();
-}
-
 }  // namespace
 
-Result<std::string> select_of(sql::Connection& connection, const FileReaderOptions& options) {
+Result<sql::Statement> reading(sql::Connection& connection, const FileReaderOptions& options) {
   const auto& lookup = options.lookup;
-  const auto found = TRY(find_columns(connection, options.copy));
+  std::optional<sql::Statement> as_it_is;
+  if (options.copy.columns.empty()) {
+    as_it_is = TRY(connection.prepare("FROM " + reader_of(options.copy, "")));
+  }
+  const auto found = as_it_is ? as_it_is->columns() : options.copy.columns;
   if (!find(found, lookup.key)) {
     std::vector<std::string> names;
     for (const auto& column : found) names.push_back(column.name);
@@ -191,14 +188,16 @@ Result<std::string> select_of(sql::Connection& connection, const FileReaderOptio
   }
   const auto wanted = TRY(wanted_columns(connection, options, found));
   TRY(check_columns(options, found, wanted));
+  // Finding out what a file has takes as long as reading it: once is enough.
+  if (as_it_is && wanted == found) return std::move(*as_it_is);
   std::vector<std::string> types, columns;
   for (const auto& column : wanted) {
     const auto [type, select] = read_as(options.copy, column, find(found, column.name));
     types.push_back(fmt::format("{}: {}", base::sql_string(column.name), base::sql_string(type)));
     columns.push_back(fmt::format("{} AS {}", select, base::sql_name(column.name)));
   }
-  return fmt::format("SELECT {} FROM {}", base::join(columns, ", "),
-                     reader_of(options.copy, base::join(types, ", ")));
+  return connection.prepare(fmt::format("SELECT {} FROM {}", base::join(columns, ", "),
+                                        reader_of(options.copy, base::join(types, ", "))));
 }
 
 }  // namespace millrace::lookup

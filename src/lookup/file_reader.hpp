@@ -17,13 +17,13 @@ struct FileReaderOptions {
   const sql::Type* kept = nullptr;
 };
 
-/// The SELECT that reads a lookup's file, all columns or those kept.
+/// The statement that reads a lookup's file, all columns or those kept.
 /// Types are found out from the file, unless its origin knows or the lookup declares them. The key
 /// is read as the records have it, from its characters
 /// where the file is text: `007` stays `007` for a VARCHAR. Nothing is rounded to fit: a file that
 /// needs it is refused.
 /// Errors  Invalid: no such key, a type that cannot be a key, a column that is gone or changed its
 /// type; NotFound, Unavailable: the file cannot be read.
-base::Result<std::string> select_of(sql::Connection& connection, const FileReaderOptions& options);
+base::Result<sql::Statement> reading(sql::Connection& connection, const FileReaderOptions& options);
 
 }  // namespace millrace::lookup

@@ -40,10 +40,9 @@ std::string_view key_bytes(sql::Vector keys, std::size_t row, std::size_t width)
   return {keys.data<char>() + row * width, width};
 }
 
-Result<std::shared_ptr<const Index>> Index::load(sql::Connection& connection,
-                                                 const std::string& select, const std::string& key,
+Result<std::shared_ptr<const Index>> Index::load(sql::Statement& select, const std::string& key,
                                                  std::size_t rows_max) {
-  auto result = TRY(connection.query(select, sql::Fetch::Streamed));
+  auto result = TRY(select.execute(sql::Fetch::Streamed));
   std::vector<sql::Chunk> chunks;
   std::size_t rows = 0;
   while (auto chunk = TRY(result.next())) {

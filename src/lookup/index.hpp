@@ -16,8 +16,7 @@ class Index {
   /// Loads the rows of `select`, whose column `key` is the key.
   /// Errors  Invalid: a key occurs twice or is NULL, with the rows, counted from 1. Exhausted: more
   /// rows than `rows_max`.
-  static base::Result<std::shared_ptr<const Index>> load(sql::Connection& connection,
-                                                         const std::string& select,
+  static base::Result<std::shared_ptr<const Index>> load(sql::Statement& select,
                                                          const std::string& key,
                                                          std::size_t rows_max);
 

@@ -72,11 +72,11 @@ Result<void> Lookup::load(const std::stop_token& stop) {
 Result<std::shared_ptr<const Index>> Lookup::read(const LocalCopy& copy) const {
   const auto last = index();
   auto connection = TRY(loader_.connect());
-  const auto select = TRY(select_of(connection, {.lookup = options_.lookup,
-                                                 .copy = copy,
-                                                 .key_type = options_.key_type,
-                                                 .kept = last ? &last->struct_type() : nullptr}));
-  return Index::load(connection, select, options_.lookup.key, options_.limits.rows_max);
+  auto file = TRY(reading(connection, {.lookup = options_.lookup,
+                                       .copy = copy,
+                                       .key_type = options_.key_type,
+                                       .kept = last ? &last->struct_type() : nullptr}));
+  return Index::load(file, options_.lookup.key, options_.limits.rows_max);
 }
 
 void Lookup::publish(std::shared_ptr<const Index> index, const std::string& version) {
