@@ -73,9 +73,20 @@ class DuckDbWarehouse final : public Warehouse {
   }
 
  private:
+  static Result<bool> has_table(sql::Connection& connection, const LoadTarget& target) {
+    const auto schema = schema_of(target);
+    const auto name = target.table.substr(target.table.find('.') + 1);
+    const auto count = TRY(connection.scalar(fmt::format(
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() AND "
+        "lower(schema_name) = lower({}) AND lower(table_name) = lower({})",
+        schema.empty() ? "current_schema()" : base::sql_string(schema), base::sql_string(name))));
+    return count != "0";
+  }
+
   static Result<Ledger> read_ledger(sql::Connection& connection, const LoadTarget& target) {
     Ledger ledger;
     const auto name = ledger_name_of(target);
+    if (!TRY(has_table(connection, target))) return ledger;
     auto rows = connection.query(
         fmt::format("SELECT partition, life, mark FROM {} WHERE pipeline = {} AND table_name = {}",
                     name, base::sql_string(target.pipeline), base::sql_string(target.table)));
@@ -140,6 +151,12 @@ class DuckDbWarehouse final : public Warehouse {
     std::vector<std::string> columns;
     for (const auto& column : target.columns) {
       columns.push_back(base::sql_name(column.name) + " " + column.type.text());
+    }
+    if (!TRY(has_table(connection, target))) {
+      // One that was there before is gone, and its rows with it.
+      TRY(connection.run(fmt::format("DELETE FROM {} WHERE pipeline = {} AND table_name = {}",
+                                     ledger_name_of(target), base::sql_string(target.pipeline),
+                                     base::sql_string(target.table))));
     }
     TRY(connection.run(
         fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", name, base::join(columns, ", "))));

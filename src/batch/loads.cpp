@@ -119,7 +119,7 @@ Result<std::vector<RunRow>> Loads::load_within(Job& job, Trigger trigger,
     }
     all.push_back({*only, {snapshot->metadata->id, *mark}, true});
   } else {
-    all = TRY(waiting(job, stop));
+    all = TRY(waiting(job, trigger, stop));
   }
   std::vector<RunRow> rows;
   for (const auto& wanted : all) {
@@ -136,20 +136,35 @@ Result<std::vector<RunRow>> Loads::load_within(Job& job, Trigger trigger,
 }
 
 // What the warehouse lacks, oldest first. If it cannot be asked now, what its loads in `_runs` say.
-Result<std::vector<Loads::Wanted>> Loads::waiting(Job& job, const std::stop_token& stop) {
+// Who asks for a load by hand may have changed something there.
+Result<std::vector<Loads::Wanted>> Loads::waiting(Job& job, Trigger trigger,
+                                                  const std::stop_token& stop) {
+  const auto now = parts_.tools.clock.now();
   {
     const std::lock_guard lock(job.mutex);
-    if (job.ledger) return not_loaded(job, *job.ledger);
+    const bool is_young = trigger == Trigger::Schedule && now < job.ask_at;
+    if (job.ledger && is_young) return not_loaded(job, *job.ledger);
   }
   auto asked = job.place.warehouse->ledger(job.target, stop);
   if (!asked) {
     auto by_history = TRY(not_loaded_by_history(job));
+    const std::lock_guard lock(job.mutex);
+    if (!job.ledger) job.ledger = all_but(job, by_history);
     if (by_history.empty()) return std::move(asked).error();
     return by_history;
   }
   const std::lock_guard lock(job.mutex);
   job.ledger = std::move(*asked);
+  job.ask_at = now + kLedgerAge;
   return not_loaded(job, *job.ledger);
+}
+
+// The ledger of a warehouse that lacks these.
+Ledger Loads::all_but(const Job& job, const std::vector<Wanted>& missing) const {
+  Ledger ledger;
+  for (const auto& one : not_loaded(job, {})) ledger[ledger_key(one.partition)] = one.mark;
+  for (const auto& one : missing) ledger.erase(ledger_key(one.partition));
+  return ledger;
 }
 
 std::vector<Loads::Wanted> Loads::not_loaded(const Job& job, const Ledger& ledger) const {
@@ -203,6 +218,7 @@ Result<RunRow> Loads::run(Job& job, const Wanted& wanted, Trigger trigger,
     if (!failure) {
       const std::lock_guard lock(job.mutex);
       if (job.ledger) (*job.ledger)[ledger_key(wanted.partition)] = wanted.mark;
+      job.ask_at = {};  // the table may have been made anew, without the rows of others
     }
     note(job, wanted, failure ? &*failure : nullptr);
   };
@@ -264,9 +280,10 @@ void Loads::note(Job& job, const std::optional<Wanted>& wanted, const base::Erro
   job.error = job.down             ? job.down->error
               : job.failed.empty() ? ""
                                    : job.failed.rbegin()->second.second.error;
-  if (error) job.ledger.reset();
-  const auto waiting = not_loaded(job, job.ledger.value_or(Ledger())).size();
-  if (job.ledger) events::loads_waiting(parts_.tools.telemetry, job.name, waiting);
+  if (error) job.ask_at = {};
+  if (!job.ledger) return;
+  const auto waiting = not_loaded(job, *job.ledger).size();
+  events::loads_waiting(parts_.tools.telemetry, job.name, waiting);
 }
 
 LoadStatus Loads::status(std::string_view name) const {

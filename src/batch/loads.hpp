@@ -84,9 +84,10 @@ class Loads {
   };
 
   void run_due(Place& place, const std::stop_token& stop);
-  base::Result<std::vector<Wanted>> waiting(Job& job, const std::stop_token& stop);
+  base::Result<std::vector<Wanted>> waiting(Job& job, Trigger trigger, const std::stop_token& stop);
   std::vector<Wanted> not_loaded(const Job& job, const Ledger& ledger) const;
   base::Result<std::vector<Wanted>> not_loaded_by_history(const Job& job) const;
+  Ledger all_but(const Job& job, const std::vector<Wanted>& missing) const;
   base::Result<RunRow> run(Job& job, const Wanted& wanted, Trigger trigger,
                            const std::stop_token& stop);
   base::Result<std::int64_t> attempt_all(Job& job, const PartitionLoad& load, RunRow& row,

@@ -16,6 +16,9 @@ namespace millrace::batch {
 // After a load failed with all its attempts, until it is tried again; doubles each time.
 inline constexpr std::chrono::microseconds kAgain = std::chrono::minutes(5);
 
+/// What a warehouse has is asked anew after this time: somebody may have changed it.
+inline constexpr std::chrono::microseconds kLedgerAge = std::chrono::minutes(10);
+
 /// When something is tried again that failed.
 struct Again {
   base::Time at{};
@@ -56,8 +59,11 @@ struct Loads::Job {
   std::map<std::string, std::pair<LoadMark, Again>> failed;  // partitions that it does not take
 
   mutable std::mutex mutex;
-  std::optional<Ledger> ledger;  // Guarded by mutex. What the warehouse has; none: not asked yet.
-  std::string error;             // Guarded by mutex.
+  // Guarded by mutex. What the warehouse has, as it said last or as `_runs` tells; none: neither
+  // was asked yet.
+  std::optional<Ledger> ledger;
+  base::Time ask_at{};  // Guarded by mutex. From when on the ledger is to be asked for anew.
+  std::string error;    // Guarded by mutex.
   // Guarded by mutex. By label: what the last proof of a partition found, if it was not well.
   std::map<std::string, std::string> unproven;
 

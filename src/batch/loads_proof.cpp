@@ -53,6 +53,8 @@ Result<std::vector<RunRow>> Loads::prove(std::string_view name,
   const std::lock_guard one_at_a_time(job.place.mutex);
   const auto stop = stopping_.get_token();
   const auto ledger = TRY(job.place.warehouse->ledger(job.target, stop));
+  // A table that is gone has no ledger; what was loaded into it is to be found missing.
+  const auto never_loaded = TRY(not_loaded_by_history(job));
   const auto snapshot = job.runnable.output.snapshot();
   const auto kept_from = lake::kept_from(*snapshot);
   std::vector<RunRow> rows;
@@ -63,7 +65,11 @@ Result<std::vector<RunRow>> Loads::prove(std::string_view name,
     const auto there = ledger.find(ledger_key(partition));
     // Of what is no longer kept here the warehouse keeps what it has.
     const bool is_kept = !kept_from || partition.start >= *kept_from;
-    if (is_kept && there != ledger.end() && there->second.covers(mark)) {
+    const bool is_there = there != ledger.end() && there->second.covers(mark);
+    const bool was_there =
+        ledger.empty() &&
+        std::ranges::find(never_loaded, partition, &Wanted::partition) == never_loaded.end();
+    if (is_kept && (is_there || was_there)) {
       rows.push_back(TRY(run_proof(job, partition, stop)));
     } else if (only) {
       rows.push_back({.job = proof_name(job.config()),

@@ -127,6 +127,22 @@ TEST_P(LoadsTest, ATableThatWasMadeAnewIsLoadedAnew) {
   EXPECT_EQ(ask(kAll), "2026-11-20|ann|2|3.00");
 }
 
+// Also while it runs: who asks by hand may have changed something, and the next load finds it.
+TEST_P(LoadsTest, ATableThatIsDroppedThereIsLoadedAnew) {
+  JobsBench bench(pipeline(kColumns));
+  bench.order("ann", "1", "2026-11-19T12:00:00Z");
+  bench.order("bob", "2", "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  ASSERT_EQ(jobs->run("daily").value().size(), 4U);
+  tamper("DROP TABLE sales.daily");
+  EXPECT_EQ(jobs->load("daily").value().size(), 2U);
+  EXPECT_EQ(ask(kAll), "2026-11-19|ann|1|1.00, 2026-11-20|bob|1|2.00");
+  tamper("DROP TABLE sales.daily");
+  ASSERT_EQ(jobs->load("daily", "2026-11-20").value().size(), 1U);
+  EXPECT_EQ(jobs->load("daily").value().size(), 1U) << "the other day's rows went with the table";
+  EXPECT_EQ(ask(kAll), "2026-11-19|ann|1|1.00, 2026-11-20|bob|1|2.00");
+}
+
 TEST_P(LoadsTest, KeepsEveryTypeOfTheLake) {
   JobsBench bench(
       pipeline("replace(customer, 'a', '\"') AS customer, CAST(1 AS TINYINT) AS a, CAST(-2 AS "

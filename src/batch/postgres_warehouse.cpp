@@ -14,6 +14,7 @@ using base::Result;
 using postgres::Connection;
 
 constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
+constexpr std::size_t kNameBytesMax = 63;  // the server cuts longer ones
 
 Error of_column(const std::string& name, const Error& error) {
   return {error.code, fmt::format("column '{}' {}", name, error.message)};
@@ -28,7 +29,9 @@ class PostgresWarehouse final : public Warehouse {
     auto connection = TRY(connect(stop));
     Ledger ledger;
     const auto name = ledger_name_of(target);
-    const auto there = TRY(connection->query("SELECT to_regclass($1) IS NOT NULL", {name}));
+    const auto there =
+        TRY(connection->query("SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL",
+                              {name, table_name_of(target)}));
     if (there.rows[0][0] != "t") return ledger;
     const auto answer = TRY(connection->query(
         fmt::format("SELECT partition, life, mark FROM {} WHERE pipeline = $1 AND table_name = $2",
@@ -58,10 +61,7 @@ class PostgresWarehouse final : public Warehouse {
     if (done) return rows;
     if (done.error().code != Code::Unavailable) return done.error();
     // The connection was lost while it committed: the ledger says whether it did.
-    const auto now = TRY(ledger(target, stop));
-    const auto found = now.find(ledger_key(load.partition));
-    if (found != now.end() && found->second.covers(load.mark)) return rows;
-    return done.error();
+    return TRY(is_done(target, load, stop)) ? Result<std::int64_t>(rows) : done.error();
   }
 
   Dialect dialect() const override { return Dialect::Postgres; }
@@ -77,6 +77,21 @@ class PostgresWarehouse final : public Warehouse {
       "pipeline = $1 AND table_name = $2 AND partition = $3";
   using Columns = std::map<std::string, PostgresColumn>;
   using Values = std::vector<std::optional<std::string>>;
+
+  // By this run, or by whoever loaded the same or a newer result: of one that is loaded again the
+  // mark was there before.
+  Result<bool> is_done(const LoadTarget& target, const PartitionLoad& load,
+                       const std::stop_token& stop) const {
+    const auto connection = TRY(connect(stop));
+    const auto answer =
+        TRY(connection->query(fmt::format("SELECT life, mark, run_id FROM {} WHERE {}",
+                                          ledger_name_of(target), kLedgerRow),
+                              ledger_key_values(target, load)));
+    if (answer.rows.empty()) return false;
+    const auto& row = answer.rows[0];
+    const LoadMark there{row[0].value_or(""), std::stoll(row[1].value_or("0"))};
+    return row[2] == load.run_id || (!load.is_again && there.covers(load.mark));
+  }
 
   Result<std::unique_ptr<Connection>> connect(const std::stop_token& stop) const {
     auto connection = TRY(Connection::open({.url = url_}, stop));
@@ -100,11 +115,16 @@ class PostgresWarehouse final : public Warehouse {
   // once would both make them.
   static Result<Columns> keep_in_step(Connection& connection, const LoadTarget& target) {
     const auto name = table_name_of(target);
+    TRY(check_names(target));
     TRY(connection.query("BEGIN"));
     TRY(connection.query("SELECT pg_advisory_xact_lock(hashtext('millrace_loads'))"));
     TRY(make_ledger(connection, target));
     auto columns = TRY(columns_of(connection, name));
     if (columns.empty()) {
+      // One that was there before is gone, and its rows with it.
+      TRY(connection.query(fmt::format("DELETE FROM {} WHERE pipeline = $1 AND table_name = $2",
+                                       ledger_name_of(target)),
+                           {target.pipeline, target.table}));
       TRY(make_table(connection, target));
       columns = TRY(columns_of(connection, name));
     }
@@ -130,6 +150,18 @@ class PostgresWarehouse final : public Warehouse {
     }
     TRY(connection.query("COMMIT"));
     return columns;
+  }
+
+  static Result<void> check_names(const LoadTarget& target) {
+    for (const auto& [name, type] : target.columns) {
+      if (name.size() <= kNameBytesMax) continue;
+      return of_column(name,
+                       {Code::Invalid, fmt::format("has a name of {} bytes; PostgreSQL's have "
+                                                   "{} at most: give it a shorter one in "
+                                                   "the job's SQL",
+                                                   name.size(), kNameBytesMax)});
+    }
+    return {};
   }
 
   static Result<void> make_ledger(Connection& connection, const LoadTarget& target) {

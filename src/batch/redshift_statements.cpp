@@ -151,6 +151,10 @@ std::string make_ledger(const LoadTarget& target) {
       ledger_there(target));
 }
 
+std::string clear_ledger(const LoadTarget& target) {
+  return fmt::format("DELETE FROM {} WHERE {}", ledger_there(target), ledger_rows(target, {}));
+}
+
 std::string make_table(const LoadTarget& target, const std::vector<RedshiftColumn>& columns) {
   std::vector<std::string> list;
   for (const auto& column : columns) {

@@ -28,6 +28,8 @@ std::string proof_query(const LoadTarget& target, const Partition& partition);
 /// Each of these is sent alone, outside of any transaction.
 std::string make_schema(const std::string& schema);
 std::string make_ledger(const LoadTarget& target);
+/// Forgets what was loaded into the target.
+std::string clear_ledger(const LoadTarget& target);
 std::string make_table(const LoadTarget& target, const std::vector<RedshiftColumn>& columns);
 std::string add_column(const LoadTarget& target, const RedshiftColumn& column);
 std::string widen_text(const LoadTarget& target, const RedshiftColumn& column);

@@ -41,8 +41,9 @@ class RedshiftLoad {
   Result<std::int64_t> run(const LoadTarget& target, const PartitionLoad& load) {
     auto columns = TRY(redshift_columns(target));
     const auto there = TRY(look(target));
-    const auto before =
-        there.has_ledger ? TRY(ledger_row(target, load)) : std::optional<LedgerRow>();
+    // Of a table that is gone the ledger says nothing any more.
+    const bool is_known = there.has_ledger && !there.columns.empty();
+    const auto before = is_known ? TRY(ledger_row(target, load)) : std::optional<LedgerRow>();
     // An attempt whose answer was lost, or another process, may have done it.
     if (before && is_done(*before, load)) return before->rows;
     const auto proof = TRY(measure(target, load, columns));
@@ -144,6 +145,7 @@ class RedshiftLoad {
       }
       if (!is_there && !is_new) changes.push_back(add_column(target, column));
     }
+    if (is_new && there.has_ledger) changes.push_back(clear_ledger(target));
     if (is_new) changes.push_back(make_table(target, columns));
     for (const auto& change : changes) (void)TRY(gate_.query(change));
     return {};
@@ -215,7 +217,8 @@ class RedshiftWarehouse final : public Warehouse {
     auto* client = TRY(parts_.aws());
     const auto gate = TRY(open_redshift_gate(parts_, *client, stop));
     Ledger ledger;
-    if (!TRY(RedshiftLoad(parts_, *client, *gate, stop).look(target)).has_ledger) return ledger;
+    const auto there = TRY(RedshiftLoad(parts_, *client, *gate, stop).look(target));
+    if (!there.has_ledger || there.columns.empty()) return ledger;
     for (const auto& row : TRY(gate->query(ledger_query(target)))) {
       if (row.size() < 5) return Error{Code::Corrupt, "the ledger's answer is none"};
       ledger[row[0].value_or("")] = {row[1].value_or(""), number_of(row[2])};

@@ -24,6 +24,20 @@ constexpr std::size_t kMessageBytesMax = 600;
 
 using Response = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
+// libpq breaks its lines, and indents what follows.
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : base::trimmed(text)) {
+    const bool is_space = c == '\n' || c == '\t' || c == ' ';
+    if (!is_space) {
+      line += c;
+    } else if (!line.ends_with(' ')) {
+      line += ' ';
+    }
+  }
+  return line;
+}
+
 Error error_of(const PGresult* result) {
   const auto field = [&](int code) {
     const char* text = PQresultErrorField(result, code);
@@ -31,7 +45,7 @@ Error error_of(const PGresult* result) {
   };
   const auto state = field(PG_DIAG_SQLSTATE);
   auto message = field(PG_DIAG_MESSAGE_PRIMARY);
-  if (message.empty()) message = base::trimmed(PQresultErrorMessage(result));
+  if (message.empty()) message = one_line(PQresultErrorMessage(result));
   for (const int part : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT, PG_DIAG_CONTEXT}) {
     if (const auto more = field(part); !more.empty()) message += "; " + more;
   }
@@ -128,7 +142,7 @@ Result<void> Connection::connect() {
     if (poll(&socket, 1, kLookMs) > 0) step = PQconnectPoll(link);
   }
   if (PQstatus(link) == CONNECTION_OK) return {};
-  const std::string message(base::trimmed(PQerrorMessage(link)));
+  const auto message = one_line(PQerrorMessage(link));
   return Error{code_of_connecting(message), base::printable(message, kMessageBytesMax),
                handle_->shown};
 }
@@ -136,7 +150,7 @@ Result<void> Connection::connect() {
 Error Connection::lost() const {
   return {Code::Unavailable,
           "the connection was lost: " +
-              base::printable(base::trimmed(PQerrorMessage(handle_->get())), kMessageBytesMax),
+              base::printable(one_line(PQerrorMessage(handle_->get())), kMessageBytesMax),
           handle_->shown};
 }
 

@@ -41,6 +41,11 @@ def field(rng, first, last, names=()):
     return ",".join(item() for _ in range(rng.choice([1, 1, 1, 2, 3])))
 
 
+def names_every_day(text):
+    """True if a list has all days of the week: croniter takes it for `*`, crontab(5) does not, which tells beside a day of the month."""
+    return text != "*" and len(croniter(f"0 0 * * {text}").expanded[4]) == 7
+
+
 def expression(rng):
     def any_or(text, chance):
         return "*" if rng.random() < chance else text
@@ -48,6 +53,8 @@ def expression(rng):
     day = any_or(field(rng, 1, 28), 0.6)
     month = any_or(field(rng, 1, 12, MONTHS), 0.7)
     week_day = any_or(field(rng, 0, 6, DAYS), 0.6)
+    if names_every_day(week_day):
+        week_day = "*"
     return " ".join([any_or(field(rng, 0, 59), 0.2), any_or(field(rng, 0, 23), 0.3), day, month, week_day])
 
 
