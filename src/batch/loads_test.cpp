@@ -358,7 +358,12 @@ TEST(Loads, AWarehouseThatIsDownDelaysNoJobAndIsCaughtUp) {
   EXPECT_EQ(rows[2].attempt, 2);
   EXPECT_THAT(rows[2].error, HasSubstr("127.0.0.1:1/x"));
   EXPECT_EQ(bench.states(*jobs, "daily"), "2026-11-19 fresh, 2026-11-20 fresh");
-  EXPECT_THAT(jobs->list().value()[0].load->error, HasSubstr("Connection refused"));
+  const auto load = jobs->list().value()[0].load;
+  EXPECT_THAT(load->error, HasSubstr("Connection refused"));
+  EXPECT_THAT(load->error, testing::Not(HasSubstr("\\x")));
+  EXPECT_EQ(load->waiting.size(), 2U);
+  EXPECT_THAT(bench.metrics.exposition(),
+              HasSubstr("millrace_loads_waiting{load=\"daily@reporting\"} 2"));
 }
 
 }  // namespace
