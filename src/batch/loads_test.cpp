@@ -193,6 +193,15 @@ TEST_P(LoadsTest, WhatWouldLoseSomethingIsRefusedWithTheMend) {
   EXPECT_EQ(ask("day, customer, orders"), "2026-11-20|ann|1");
 }
 
+TEST_P(LoadsTest, ANameThatPostgresWouldCutIsRefusedWithTheMend) {
+  if (!is_postgres()) GTEST_SKIP() << "DuckDB's names have any length";
+  JobsBench bench(pipeline("customer, count(*) AS " + std::string(64, 'n')));
+  bench.order("ann", "1", "2026-11-20T12:00:00Z");
+  const auto rows = bench.open()->run("daily").value();
+  EXPECT_EQ(rows.back().status, RunStatus::Failed);
+  EXPECT_THAT(rows.back().error, HasSubstr("has a name of 64 bytes; PostgreSQL's have 63 at most"));
+}
+
 TEST_P(LoadsTest, TheProofFindsEachRowThatIsNotWhatTheLakeHas) {
   JobsBench bench(pipeline(kColumns));
   bench.order("ann", "1", "2026-11-19T12:00:00Z");

@@ -13,11 +13,6 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 
 constexpr const char* kUnique = R"(
-pipeline: shop
-lake: ./tables
-sources:
-  orders: {from: kinesis, stream: shop-orders, format: json, schema: {id: varchar, amount: bigint}}
-  clicks: {from: log, format: json, schema: {id: varchar}}
 tables:
   checked:
     from: orders

@@ -134,11 +134,6 @@ TEST(Handler, DoesNotBeginWhenTheDeadlineIsNear) {
 TEST(Handler, ATableThatHaltsFailsTheInvocation) {
   os::TestFolder lake;
   FunctionBench bench(lake.path(), R"(
-pipeline: shop
-lake: ./tables
-sources:
-  orders: {from: kinesis, stream: shop-orders, format: json, schema: {id: varchar, amount: bigint}}
-  clicks: {from: log, format: json, schema: {id: varchar}}
 tables:
   checked:
     from: orders

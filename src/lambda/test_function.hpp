@@ -13,12 +13,14 @@ namespace millrace::lambda {
 
 using namespace std::chrono_literals;
 
-inline constexpr const char* kPipeline = R"(
+inline constexpr const char* kSources = R"(
 pipeline: shop
 lake: ./tables
 sources:
   orders: {from: kinesis, stream: shop-orders, format: json, schema: {id: varchar, amount: bigint}}
   clicks: {from: log, format: json, schema: {id: varchar}}
+)";
+inline constexpr const char* kTables = R"(
 tables:
   checked:
     from: orders
@@ -28,7 +30,7 @@ tables:
   seen: {from: clicks, sql: SELECT id FROM clicks}
 )";
 
-inline config::Pipeline parsed(const char* text, const os::Path& folder) {
+inline config::Pipeline parsed(const std::string& text, const os::Path& folder) {
   auto read = config::parse_pipeline(text, folder / "shop.yaml");
   if (const auto* problems = std::get_if<config::Problems>(&read)) {
     for (const auto& error : problems->errors) ADD_FAILURE() << error.text();
@@ -40,9 +42,10 @@ inline config::Pipeline parsed(const char* text, const os::Path& folder) {
 /// One process of the function, on a lake that others share.
 class FunctionBench {
  public:
-  explicit FunctionBench(const os::Path& lake, const char* text = kPipeline,
+  explicit FunctionBench(const os::Path& lake, const char* tables = kTables,
                          flow::ClaimStore* claims = nullptr, std::uint64_t seed = 0)
-      : slots_(seed == 0 ? base::Random() : base::Random(seed)), pipeline_(parsed(text, lake)) {
+      : slots_(seed == 0 ? base::Random() : base::Random(seed)),
+        pipeline_(parsed(std::string(kSources) + tables, lake)) {
     using Numbering = source::HandedSourceOptions::Numbering;
     orders = std::make_unique<source::HandedSource>(
         source::HandedSourceOptions{.name = "orders", .incarnation = "17", .shard_count = 2});
