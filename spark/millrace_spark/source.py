@@ -27,6 +27,8 @@ KEYS = (
     "registry",
     "security",
     "options",
+    "headers",
+    "key_column",
     "format",
     "schema",
     "unknown_fields",
@@ -66,7 +68,9 @@ class Source:
     def columns(self):
         """(name, type as DuckDB has it) of a decoded record."""
         extra = [("_extra", "JSON")] if self.unknown_fields == "keep" else []
-        return [(column, kind.sql) for column, kind in self.schema] + extra + POSITIONS
+        headers = list(self.entries["headers"].entries()) if "headers" in self.entries else []
+        keys = [self.entries["key_column"].text()] if "key_column" in self.entries else []
+        return [(column, kind.sql) for column, kind in self.schema] + extra + [(name, "VARCHAR") for name in headers + keys] + POSITIONS
 
     def of_kafka(self):
         """What Spark's Kafka source is told. Errors: Refused, of what it cannot do."""
@@ -77,6 +81,9 @@ class Source:
             raise Refused(
                 f"`from: {self.kind}` is read by millrace itself; on Spark streams come from Kafka, or files are read once", self.place
             )
+        for key in ("headers", "key_column"):
+            if key in entries:
+                raise entries[key].refuse(f"`{key}`: headers and keys of records are read by millrace itself, as columns")
         if self.format not in ("json", "csv"):
             raise entries["format"].refuse(f"`format: {self.format}` is read by millrace itself; on Spark streams are JSON or CSV")
         options = {

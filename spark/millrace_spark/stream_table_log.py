@@ -179,10 +179,16 @@ class Rejects:
 
     def __init__(self, lake, pipeline):
         self.pipeline = pipeline
-        self.table = lake.table("_rejects").create(REJECTS, ["day"])
+        self.table = lake.table("_rejects").create(REJECTS + ", `headers` string", ["day"])
 
     def write(self, frame):
-        return self.table.begin().write(frame)
+        """`headers` are never read here; a table of before has no such column."""
+        from pyspark.sql.functions import lit
+
+        change = self.table.begin()
+        if "headers" in change.snapshot.schema.fieldNames():
+            frame = frame.withColumn("headers", lit(None).cast("string"))
+        return change.write(frame)
 
     def roll_forward(self, name, table):
         """Takes in what the commits of `table` name."""

@@ -365,6 +365,9 @@ def test_what_cannot_be_streamed_is_refused_with_its_place():
     cases.append((head % "kinesis, region: eu-west-1", ("Spark has no Kinesis source", "pipeline.yaml:3:11")))
     avro = 'kafka, brokers: "a:1", format: avro, registry: {url: "http://a:2"}'
     cases.append((head % avro, ("`format: avro` is read by millrace itself", "pipeline.yaml:3:49")))
+    for key, column in (("headers: {t: x-trace}", 50), ("key_column: k", 53)):
+        wanted = (f"`{key.split(':')[0]}`: headers and keys", "read by millrace itself", f"pipeline.yaml:3:{column}")
+        cases.append((head % f'kafka, brokers: "a:1", {key}', wanted))
     cases.append((head % "log", ("read by millrace itself", "pipeline.yaml:3:11")))
     for text, wanted in cases:
         try:

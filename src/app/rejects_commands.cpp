@@ -70,6 +70,9 @@ void print_reject(const Json& reject, Screen& screen) {
   print("detail", cell(reject, "detail"));
   print("replay", cell(reject, "replay"));
   print("outcome", cell(reject, "outcome"));
+  if (const auto found = reject.find("headers"); found != reject.end() && found->is_object()) {
+    print("headers", base::printable(found->dump(), kRecordBytesShown));
+  }
   print("record", record_of(reject, kRecordBytesShown));
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -9,6 +11,12 @@
 
 namespace millrace::base {
 
+/// What a sender wrote beside a record's bytes.
+struct Header {
+  std::string_view name;
+  std::optional<std::string_view> value;  ///< none: null
+};
+
 /// One record of a stream, as it came: bytes, a partition key and an arrival time, at a position.
 /// The views point into the batch that holds it.
 struct Record {
@@ -16,6 +24,7 @@ struct Record {
   Time received_at;
   std::string_view partition_key;
   std::string_view bytes;
+  std::span<const Header> headers = {};  ///< those that the pipeline asks for, each name once
 };
 
 /// Consecutive records of one shard, oldest first, and the memory that they point into.

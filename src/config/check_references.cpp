@@ -40,11 +40,11 @@ bool is_nested(const ColumnType& type) {
 // A column of the source that a table reads; reported if there is none, or none that can be a key.
 void check_key(YamlFile& file, const Source& source, const std::string& key, const Place& place,
                std::string_view what) {
-  const auto found = std::ranges::find(source.schema, key, &Column::name);
-  if (found == source.schema.end()) {
-    file.fail(place,
-              fmt::format("{}: '{}' has no column '{}'{}", what, source.name, base::printable(key),
-                          base::did_you_mean(key, names_of(source.schema))));
+  const auto columns = source.columns();
+  const auto found = std::ranges::find(columns, key, &Column::name);
+  if (found == columns.end()) {
+    file.fail(place, fmt::format("{}: '{}' has no column '{}'{}", what, source.name,
+                                 base::printable(key), base::did_you_mean(key, names_of(columns))));
   } else if (is_nested(found->type)) {
     file.fail(place, fmt::format("{}: '{}' is {}; a plain value is needed", what, key,
                                  sql_of(found->type)));
@@ -69,7 +69,8 @@ void check_table(YamlFile& file, const Pipeline& pipeline, Table& table) {
     }
     if (!source || source->schema.empty()) continue;
     check_key(file, *source, used.column, used.place, "lookup " + used.lookup);
-    if (std::ranges::find(source->schema, used.lookup, &Column::name) != source->schema.end()) {
+    const auto columns = source->columns();
+    if (std::ranges::find(columns, used.lookup, &Column::name) != columns.end()) {
       file.fail(used.place, fmt::format("the lookup '{0}' would be a second column '{0}' beside "
                                         "that of '{1}'; rename the lookup",
                                         used.lookup, source->name));

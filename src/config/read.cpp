@@ -232,6 +232,14 @@ bool Pipeline::has_many_workers() const {
   });
 }
 
+std::vector<Column> Source::columns() const {
+  auto all = schema;
+  const ColumnType text{.kind = ColumnType::Kind::Varchar};
+  for (const auto& header : headers) all.push_back({header.column, text});
+  if (!key_column.empty()) all.push_back({key_column, text});
+  return all;
+}
+
 const Source* Pipeline::source(std::string_view name_) const {
   return find(sources, name_);
 }

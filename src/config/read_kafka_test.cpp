@@ -71,6 +71,67 @@ sources:
   EXPECT_EQ(source->registry->ca, "/test/ca.pem");
 }
 
+TEST(ReadKafka, ReadsColumnsOfHeadersAndTheKey) {
+  const auto parsed = parse_pipeline(
+      R"(pipeline: p
+sources:
+  s:
+    from: kafka
+    brokers: b
+    schema: {a: varchar}
+    headers: {trace_id: x-trace-id, tenant: tenant, again: tenant}
+    key_column: customer
+    partition_key: customer
+lookups:
+  tenants: {from: "dynamodb://ten", region: a, key: tenant, columns: {tenant: varchar}}
+tables:
+  t:
+    from: s
+    lookups: {tenants: tenant}
+    unique: {key: customer, within: 1h}
+    sql: SELECT * FROM s
+)",
+      "/test/p.yaml");
+  const auto* pipeline = std::get_if<Pipeline>(&parsed);
+  ASSERT_TRUE(pipeline) << std::get<Problems>(parsed).errors.front().text();
+  std::string columns;
+  for (const auto& column : pipeline->source("s")->columns()) {
+    columns += column.name + " " + sql_of(column.type) + ",";
+  }
+  EXPECT_EQ(columns, "a VARCHAR,trace_id VARCHAR,tenant VARCHAR,again VARCHAR,customer VARCHAR,");
+  EXPECT_EQ(pipeline->source("s")->headers[0].header, "x-trace-id");
+}
+
+TEST(ReadKafka, SaysWhatIsWrongWithHeaders) {
+  expect_has(source("brokers: b, headers: {A: x}"), "3:64 there are two columns 'A'");
+  expect_has(source("brokers: b, headers: {_shard: x}"), "names that start with _");
+  expect_has(source("brokers: b, headers: {'q\"': x}"), "a name has 1 to 128 bytes");
+  expect_has(source("brokers: b, headers: {b: x, B: y}"), "there are two columns 'B'");
+  expect_has(source("brokers: b, headers: {b: ''}"), "'b' needs the name of a header");
+  expect_has(source("brokers: b, headers: [x]"), "entries `column: header` are expected");
+  expect_has(source("brokers: b, headers: {b: {c: d}}"), "headers");
+  expect_has(source("brokers: b, key_column: a"), "there are two columns 'a'");
+  expect_has(source("brokers: b, headers: {k: x}, key_column: k"), "there are two columns 'k'");
+  expect_has(source("brokers: b, key_column: _key"), "names that start with _");
+  expect_has(source("brokers: b, key_column: ''"), "a name has 1 to 128 bytes");
+  std::string many;
+  for (int i = 0; i < 101; ++i) many += "h" + std::to_string(i) + ": x, ";
+  expect_has(source("brokers: b, headers: {" + many + "}"), "headers: 100 at most, not 101");
+  const std::string log = "sources:\n  s: {from: log, schema: {a: varchar}, ";
+  expect_has(errors(log + "headers: {b: x}}\n"), "'headers' is only for from: kafka");
+  expect_has(errors(log + "key_column: k}\n"), "'key_column' is only for from: kafka");
+}
+
+TEST(ReadKafka, AColumnOfAHeaderIsNotALookupsName) {
+  expect_has(errors(R"(sources:
+  s: {from: kafka, brokers: b, schema: {a: varchar}, headers: {tenants: x}}
+lookups: {tenants: {from: a.csv, key: id}}
+tables:
+  t: {from: s, lookups: {tenants: x}, sql: SELECT * FROM s}
+)"),
+             "would be a second column 'tenants'");
+}
+
 TEST(ReadKafka, SaysWhatIsWrongWithARegistry) {
   expect_has(source("brokers: b, format: avro"), "format: avro needs the key 'registry'");
   expect_has(source("brokers: b, registry: {url: 'http://r'}"),

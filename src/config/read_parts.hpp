@@ -1,5 +1,7 @@
 #pragma once
 
+#include <set>
+
 #include "config/yaml.hpp"
 
 namespace millrace::config {
@@ -34,6 +36,12 @@ PipelineTest read_test(YamlFile& file, const YAML::Node& node);
 /// Parts that sections share. Columns `name: type`; what stands where something lies on S3, with
 /// the keys `region` and `anonymous`; the folder that relative paths start from.
 std::vector<Column> read_columns(YamlFile& file, Section& section, const char* key);
+/// A name that a column cannot have is reported, and a second one that SQL does not tell from one
+/// of `taken`, to which it is added.
+void check_column_name(YamlFile& file, const std::string& name, const Place& place,
+                       std::set<std::string>& taken);
+/// The columns of what stands beside a record of Kafka; those of the schema are known.
+void read_record_columns(YamlFile& file, Section& section, Source& source);
 S3Place read_s3_place(YamlFile& file, Section& section, const char* key, std::string_view example);
 /// What `s3://bucket/rest` names, whatever the rest.
 S3Place split_s3(std::string_view text);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kColumnsMax = 1000;
 constexpr std::size_t kColumnNameBytesMax = 128;
+constexpr std::size_t kHeadersMax = 100;
 
 std::vector<std::string> names_of(const std::vector<Column>& columns) {
   std::vector<std::string> names;
@@ -47,21 +48,46 @@ std::vector<Column> read_columns(YamlFile& file, Section& section, const char* k
     const std::string text = file.text_of(entry);
     const auto type = parse_column_type(text);
     if (!type && file.problem_count() == before) file.fail(entry.value_place, type.error().message);
-    if (entry.name.starts_with('_')) {
-      file.fail(entry.place,
-                fmt::format("column '{}': names that start with _ are the pipeline's own",
-                            base::printable(entry.name)));
-    } else if (!is_column_name(entry.name)) {
-      file.fail(entry.place, fmt::format("column '{}': a name has 1 to {} bytes, no quotes, "
-                                         "backslashes or control characters, no blank at its ends",
-                                         base::printable(entry.name), kColumnNameBytesMax));
-    } else if (!seen.insert(lower(entry.name)).second) {
-      // SQL does not tell them apart.
-      file.fail(entry.place, fmt::format("there are two columns '{}'", entry.name));
-    }
+    check_column_name(file, entry.name, entry.place, seen);
     columns.push_back({entry.name, type ? *type : ColumnType{}});
   }
   return columns;
+}
+
+void check_column_name(YamlFile& file, const std::string& name, const Place& place,
+                       std::set<std::string>& taken) {
+  if (name.starts_with('_')) {
+    file.fail(place, fmt::format("column '{}': names that start with _ are the pipeline's own",
+                                 base::printable(name)));
+  } else if (!is_column_name(name)) {
+    file.fail(place, fmt::format("column '{}': a name has 1 to {} bytes, no quotes, "
+                                 "backslashes or control characters, no blank at its ends",
+                                 base::printable(name), kColumnNameBytesMax));
+  } else if (!taken.insert(lower(name)).second) {
+    // SQL does not tell them apart.
+    file.fail(place, fmt::format("there are two columns '{}'", name));
+  }
+}
+
+void read_record_columns(YamlFile& file, Section& section, Source& source) {
+  std::set<std::string> taken;
+  for (const auto& column : source.schema) taken.insert(lower(column.name));
+  const auto entries = section.entries("headers", "entries `column: header` are");
+  if (entries.size() > kHeadersMax) {
+    file.fail(section.place_of("headers"),
+              fmt::format("headers: {} at most, not {}", kHeadersMax, entries.size()));
+  }
+  for (const auto& entry : entries) {
+    check_column_name(file, entry.name, entry.place, taken);
+    source.headers.push_back({entry.name, file.text_of(entry)});
+    if (source.headers.back().header.empty()) {
+      file.fail(entry.value_place, fmt::format("headers: '{}' needs the name of a header",
+                                               base::printable(entry.name)));
+    }
+  }
+  if (!section.has("key_column")) return;
+  source.key_column = section.text("key_column");
+  check_column_name(file, source.key_column, section.place_of("key_column"), taken);
 }
 
 std::filesystem::path folder_of(const Place& place) {
@@ -126,11 +152,12 @@ LogSource read_log(YamlFile& file, Section& section) {
 void check_partition_key(YamlFile& file, Section& section, const Source& source) {
   const auto key = section.has("partition_key") ? section.text("partition_key") : "";
   if (key.empty()) return;
-  const Column* column = find(source.schema, key);
+  const auto columns = source.columns();
+  const Column* column = find(columns, key);
   if (!column) {
     file.fail(section.place_of("partition_key"),
               fmt::format("partition_key: there is no column '{}'{}", base::printable(key),
-                          base::did_you_mean(key, names_of(source.schema))));
+                          base::did_you_mean(key, names_of(columns))));
   } else if (is_nested(column->type)) {
     file.fail(section.place_of("partition_key"),
               fmt::format("partition_key: '{}' is {}; a plain value is needed", column->name,
@@ -223,10 +250,10 @@ void refuse_others(YamlFile& file, Section& section, const std::string& from) {
     refuse(file, section, {"stream", "fan_out", "poll"}, "from: kinesis");
   }
   if (from != "kafka") {
-    refuse(
-        file, section,
-        {"brokers", "topic", "isolation", "tombstones", "group", "workers", "security", "options"},
-        "from: kafka");
+    refuse(file, section,
+           {"brokers", "topic", "isolation", "tombstones", "group", "workers", "security",
+            "options", "headers", "key_column"},
+           "from: kafka");
   }
   if (from == "log" || from == "files") {
     refuse(file, section, {"start"}, "from: kinesis and from: kafka");
@@ -242,6 +269,7 @@ Source read_source(YamlFile& file, const Entry& entry) {
   Section section(file, entry, "source");
   const auto before = file.problem_count();
   if (section.has("schema")) source.schema = read_columns(file, section, "schema");
+  read_record_columns(file, section, source);
   source.format = read_format(section);
   const auto unknown = section.word("unknown_fields");
   source.unknown_fields = unknown == "reject" ? UnknownFields::Reject

@@ -8,9 +8,10 @@
 namespace millrace::config {
 namespace {
 
-const Column* find_column(const Source& source, const std::string& name) {
-  const auto found = std::ranges::find(source.schema, name, &Column::name);
-  return found == source.schema.end() ? nullptr : &*found;
+std::optional<Column> find_column(const Source& source, const std::string& name) {
+  const auto columns = source.columns();
+  const auto found = std::ranges::find(columns, name, &Column::name);
+  return found == columns.end() ? std::nullopt : std::optional(*found);
 }
 
 bool is_nested(const ColumnType& type) {
@@ -63,7 +64,7 @@ std::vector<T> sound_ones(std::vector<T>& parts, std::vector<T> Pipeline::* into
 
 void keep_sound_details(Source& source) {
   if (!source.event_time) return;
-  const auto* column = find_column(source, source.event_time->column);
+  const auto column = find_column(source, source.event_time->column);
   if (!column || column->type.kind != ColumnType::Kind::TimestampTz) source.event_time.reset();
 }
 
@@ -71,7 +72,7 @@ void keep_sound_details(Table& table, const Source* source) {
   std::erase_if(table.expectations, [](const auto& one) { return one.check.text.empty(); });
   std::erase(table.partition_by, "");
   if (!table.unique) return;
-  const auto* key = source ? find_column(*source, table.unique->key) : nullptr;
+  const auto key = source ? find_column(*source, table.unique->key) : std::nullopt;
   const bool is_wrong = source ? !key || is_nested(key->type) : table.unique->key.empty();
   if (is_wrong) table.unique.reset();
 }

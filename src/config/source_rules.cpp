@@ -18,8 +18,7 @@ std::vector<SectionRule> stream_rules() {
         {"partition_key", Text, "", false, "",
          "log: the column whose value chooses the shard; records of one value keep their order. "
          "kafka: the column that producers use as the key of their records; `unique` needs it "
-         "where "
-         "several workers share the topic."},
+         "where several workers share the topic."},
         {"retention", Object, "retention", false, "",
          "log: how long records are kept after every table has them."},
         {"path", Text, "", false, "",
@@ -58,8 +57,11 @@ std::vector<SectionRule> stream_rules() {
         {"security", Object, "security", false, "",
          "kafka: how the brokers are known, and who we are to them."},
         {"options", TextMap, "", false, "",
-         "kafka: further properties of librdkafka, `client.rack: a`; "
-         "[which](how_to/read_kafka.md)."},
+         "kafka: properties of librdkafka, `client.rack: a`; [which](how_to/read_kafka.md)."},
+        {"headers", TextMap, "", false, "",
+         "kafka: varchar columns, `column: header`; [how](how_to/read_kafka.md#headers-and-keys)."},
+        {"key_column", Text, "", false, "",
+         "kafka: the name of a varchar column with the records' keys."},
         {"format", Words, "json|csv|avro|protobuf", false, "json",
          "How a record is written. `avro`, `protobuf`: kafka only, with `registry`."},
         {"registry", Object, "registry", false, "",

@@ -98,6 +98,12 @@ struct SchemaRegistry {
   std::filesystem::path ca;  ///< PEM, absolute; empty: the system's
 };
 
+/// A column with the values of a header of records.
+struct HeaderColumn {
+  std::string column;
+  std::string header;
+};
+
 struct Source {
   std::string name;
   Place place;
@@ -105,10 +111,15 @@ struct Source {
   Format format = Format::Json;
   std::optional<SchemaRegistry> registry;  ///< of Format::Avro and Protobuf
   std::vector<Column> schema;
+  std::vector<HeaderColumn> headers;  ///< of Kafka's records
+  std::string key_column;             ///< has the key of Kafka's records; empty: no column has
   UnknownFields unknown_fields = UnknownFields::Ignore;
   std::optional<EventTime> event_time;
   char csv_delimiter = ',';
   std::string csv_null;  ///< the unquoted text that means NULL, by default the empty one
+
+  /// The columns of its rows that come from records: the schema's, of headers, and of the key.
+  std::vector<Column> columns() const;
 };
 
 }  // namespace millrace::config

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "decode/row_reader.hpp"
 
 namespace millrace::decode {
@@ -12,6 +13,7 @@ namespace {
 using Kind = config::ColumnType::Kind;
 
 constexpr const char* kExtra = "_extra";
+constexpr std::size_t kShownBytesMax = 60;
 
 /// Texts of the chunk lie in the batch's memory.
 struct HeldChunk {
@@ -90,6 +92,9 @@ class Decoder::State {
       columns_.push_back({kExtra, sql::Type::json()});
       cells_.emplace_back(plain(Kind::Json), record_);
     }
+    header_column_ = columns_.size();
+    for (const auto& header : options_.headers) add_text_column(header.column);
+    if (!options_.key_column.empty()) add_text_column(options_.key_column);
     shard_column_ = columns_.size();
     columns_.push_back({"_shard", sql::Type(DUCKDB_TYPE_INTEGER)});
     columns_.push_back({"_offset", sql::Type(DUCKDB_TYPE_BIGINT)});
@@ -113,6 +118,7 @@ class Decoder::State {
       const auto& record = batch.records[index];
       if (auto misfit = read(record, row)) {
         for (auto& cell : cells_) cell.reset(row);
+        for (auto& cell : header_cells_) cell.reset(row);
         decoded.bad.push_back({index, std::move(misfit->reason), std::move(misfit->detail)});
         continue;
       }
@@ -127,8 +133,16 @@ class Decoder::State {
   }
 
  private:
+  void add_text_column(const std::string& name) {
+    columns_.push_back({name, sql::Type(DUCKDB_TYPE_VARCHAR)});
+    header_cells_.emplace_back(plain(Kind::Varchar), record_);
+  }
+
   void open(sql::Chunk& chunk) {
     for (std::size_t i = 0; i < cells_.size(); ++i) cells_[i].open(chunk.column(i));
+    for (std::size_t i = 0; i < header_cells_.size(); ++i) {
+      header_cells_[i].open(chunk.column(header_column_ + i));
+    }
     shards_ = chunk.column(shard_column_).data<std::int32_t>();
     offsets_ = chunk.column(shard_column_ + 1).data<std::int64_t>();
     received_ = chunk.column(shard_column_ + 2).data<std::int64_t>();
@@ -146,6 +160,7 @@ class Decoder::State {
   Fit read(const base::Record& record, std::size_t row) {
     record_ = record.bytes;
     if (auto misfit = reader_->read(record.bytes, row, cells_)) return misfit;
+    if (auto misfit = read_headers(record, row)) return misfit;
     if (!event_time_) return std::nullopt;
     const auto vector = cells_[*event_time_].vector();
     if (vector.is_null(row)) return std::nullopt;
@@ -160,12 +175,45 @@ class Decoder::State {
                     base::format_time(base::Time(std::chrono::microseconds(time))))};
   }
 
+  // What stands beside the bytes: headers, and the key, which is NULL where it is empty.
+  Fit read_headers(const base::Record& record, std::size_t row) {
+    for (std::size_t i = 0; i < options_.headers.size(); ++i) {
+      const auto& name = options_.headers[i].header;
+      const auto found = std::ranges::find(record.headers, name, &base::Header::name);
+      const auto value = found == record.headers.end() ? std::nullopt : found->value;
+      if (!put_text(value, row, header_cells_[i])) return no_text("header '" + name + "'", *value);
+    }
+    if (options_.key_column.empty()) return std::nullopt;
+    const auto key = record.partition_key;
+    const auto value = key.empty() ? std::nullopt : std::optional(key);
+    if (!put_text(value, row, header_cells_.back())) return no_text("key", key);
+    return std::nullopt;
+  }
+
+  // False if it is no UTF-8.
+  bool put_text(std::optional<std::string_view> value, std::size_t row, CellWriter& cell) {
+    if (!value) {
+      cell.put_null(row);
+      return true;
+    }
+    if (!base::is_utf8(*value)) return false;
+    record_ = *value;  // it lives as long as the record's bytes, and is not copied either
+    return !cell.put_text(row, *value);
+  }
+
+  static Misfit no_text(const std::string& what, std::string_view bytes) {
+    return {"invalid_utf8",
+            fmt::format("{}: {} is not UTF-8", what, base::printable(bytes, kShownBytesMax))};
+  }
+
   const DecoderOptions options_;
   std::unique_ptr<RowReader> reader_;
   std::vector<sql::Column> columns_;
   std::string_view record_;  // at hand; the cells look at it
   std::vector<CellWriter> cells_;
   std::optional<std::size_t> event_time_;
+  std::vector<CellWriter> header_cells_;  // of headers, then of the key
+  std::size_t header_column_ = 0;
   std::size_t shard_column_ = 0;
   std::int32_t* shards_ = nullptr;
   std::int64_t* offsets_ = nullptr;

@@ -19,6 +19,8 @@ struct DecoderOptions {
   config::Format format = config::Format::Json;
   std::vector<config::Column> schema;
   config::UnknownFields unknown_fields = config::UnknownFields::Ignore;
+  std::vector<config::HeaderColumn> headers = {};  ///< more columns, of records' headers
+  std::string key_column = {};                     ///< and one of their keys; empty: none
   std::optional<std::string> event_time;  ///< a column: too far after the arrival is an error
   std::chrono::microseconds future_max = std::chrono::minutes(5);
   char csv_delimiter = ',';
@@ -50,7 +52,8 @@ class Decoder {
   Decoder(Decoder&&) noexcept;
   ~Decoder();
 
-  /// The declared columns, `_extra` if unknown fields are kept, then _shard, _offset, _received_at.
+  /// The declared columns, `_extra` if unknown fields are kept, those of headers and the key, then
+  /// _shard, _offset, _received_at.
   const std::vector<sql::Column>& columns() const;
 
   /// Fetches what decoding `batch` needs: schemas that were not met before. It may block.

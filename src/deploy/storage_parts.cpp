@@ -77,7 +77,7 @@ std::string attribute_type(const config::Pipeline& pipeline, const config::Looku
   for (const auto& table : pipeline.tables) {
     for (const auto& one : table.lookups) {
       if (one.lookup != lookup.name) continue;
-      const std::string type = of(pipeline.root_source(table).schema, one.column);
+      const std::string type = of(pipeline.root_source(table).columns(), one.column);
       if (!type.empty()) return type;
     }
   }

@@ -15,8 +15,11 @@ using base::Code;
 using base::Error;
 
 std::vector<sql::Column> source_columns(const config::Source& source) {
-  decode::Decoder decoder(
-      {.format = source.format, .schema = source.schema, .unknown_fields = source.unknown_fields});
+  decode::Decoder decoder({.format = source.format,
+                           .schema = source.schema,
+                           .unknown_fields = source.unknown_fields,
+                           .headers = source.headers,
+                           .key_column = source.key_column});
   return decoder.columns();
 }
 
@@ -64,8 +67,9 @@ std::string lookup_key_type(const config::Pipeline& pipeline, const std::string&
     const auto& source = pipeline.root_source(table);
     for (const auto& one : table.lookups) {
       if (one.lookup != lookup) continue;
-      const auto column = std::ranges::find(source.schema, one.column, &config::Column::name);
-      if (column != source.schema.end()) types.insert(config::sql_of(column->type));
+      const auto columns = source.columns();
+      const auto column = std::ranges::find(columns, one.column, &config::Column::name);
+      if (column != columns.end()) types.insert(config::sql_of(column->type));
     }
   }
   return types.size() == 1 ? *types.begin() : "";

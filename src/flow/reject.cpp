@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/text.hpp"
+#include "flow/reject_headers.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -25,6 +26,7 @@ enum ColumnIndex : std::size_t {
   kRaw,
   kReplay,
   kOutcome,
+  kHeaders,
 };
 
 constexpr std::size_t kDetailBytesMax = 2000;
@@ -61,6 +63,11 @@ void fill_row(const sql::Chunk& chunk, std::size_t row, const Reject& reject,
   chunk.column(kReason).set_text(row, reject.reason);
   chunk.column(kDetail).set_text(row, base::printable(reject.detail, kDetailBytesMax));
   chunk.column(kRaw).set_text(row, reject.record.bytes);
+  if (reject.record.headers.empty()) {
+    chunk.column(kHeaders).set_null(row);
+  } else {
+    chunk.column(kHeaders).set_text(row, encode_headers(reject.record.headers));
+  }
   if (!by.replay) {
     chunk.column(kReplay).set_null(row);
     chunk.column(kOutcome).set_null(row);
@@ -111,6 +118,7 @@ const std::vector<sql::Column>& reject_columns() {
       {"raw", sql::Type(DUCKDB_TYPE_BLOB)},
       {"replay", text},
       {"outcome", text},
+      {"headers", text},  // last, as where it is added to a table of before
   };
   return kColumns;
 }

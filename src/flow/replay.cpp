@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/text.hpp"
+#include "flow/reject_headers.hpp"
 
 namespace millrace::flow {
 namespace {
@@ -16,6 +17,12 @@ using base::Error;
 using base::Result;
 
 constexpr std::int64_t kRecordsPerRead = 5000;
+
+/// What records point into.
+struct Owner {
+  std::vector<sql::Chunk> chunks;
+  KeptHeaders headers;
+};
 
 // `7.checked_orders.parquet`
 struct ManifestName {
@@ -84,6 +91,7 @@ Result<std::unique_ptr<ReplaySource>> ReplaySource::open(const os::Path& file,
   return replay;
 }
 
+// Manifests of before headers were kept have no column of them.
 Result<base::RecordBatch> ReplaySource::read(base::ShardId shard, base::Offset from,
                                              std::uint64_t bytes_max) {
   base::RecordBatch batch{shard, {}, from, {}};
@@ -92,31 +100,36 @@ Result<base::RecordBatch> ReplaySource::read(base::ShardId shard, base::Offset f
   auto rows = TRY(connection_.query(
       fmt::format(
           "SELECT incarnation, _shard, _offset, _received_at, partition_key, stage, reason, "
-          "raw FROM read_parquet({}, file_row_number = true) WHERE file_row_number >= {} AND "
-          "file_row_number < {} ORDER BY file_row_number",
+          "raw, headers FROM (SELECT * FROM read_parquet({}, file_row_number = true) UNION ALL BY "
+          "NAME SELECT CAST(NULL AS VARCHAR) AS headers WHERE false) WHERE file_row_number >= {} "
+          "AND file_row_number < {} ORDER BY file_row_number",
           base::sql_string(file_.string()), from.value(), from.value() + kRecordsPerRead),
       sql::Fetch::Streamed));
-  auto chunks = std::make_shared<std::vector<sql::Chunk>>();
+  auto owner = std::make_shared<Owner>();
   std::uint64_t bytes = 0;
   while (bytes < bytes_max) {
     auto chunk = TRY(rows.next());
     if (!chunk) break;
     for (std::size_t row = 0; row < chunk->row_count() && bytes < bytes_max; ++row) {
       const auto raw = chunk->column(7).text(row);
+      const bool has_headers = !chunk->column(8).is_null(row);
+      const auto headers = has_headers ? chunk->column(8).text(row) : std::string_view();
       batch.records.push_back(
           {batch.next,
            base::Time(std::chrono::microseconds(chunk->column(3).data<std::int64_t>()[row])),
-           chunk->column(4).text(row), raw});
+           chunk->column(4).text(row), raw,
+           has_headers ? TRY(owner->headers.add(headers).context(file_.string()))
+                       : std::span<const base::Header>()});
       part_.origins.push_back(
           {std::string(chunk->column(0).text(row)), chunk->column(1).data<std::int32_t>()[row],
            chunk->column(2).data<std::int64_t>()[row], stage_of(chunk->column(5).text(row)),
            std::string(chunk->column(6).text(row))});
       batch.next = batch.next.next();
-      bytes += raw.size() + 1;
+      bytes += raw.size() + headers.size() + 1;
     }
-    chunks->push_back(std::move(*chunk));
+    owner->chunks.push_back(std::move(*chunk));
   }
-  batch.owner = chunks;
+  batch.owner = std::move(owner);
   return batch;
 }
 

@@ -45,6 +45,92 @@ TEST(Worker, ReplaysRejectsOnceThroughTheTableThatRejectedThem) {
   EXPECT_EQ(again->records, 1);  // what was accepted is no reject any more
 }
 
+constexpr std::string_view kOfKafka = R"y(
+pipeline: shop
+sources:
+  orders:
+    from: kafka
+    brokers: a
+    schema: {n: bigint}
+    headers: {trace: x-trace, tenant: tenant}
+    key_column: customer
+tables:
+  kept:
+    from: orders
+    expect: {is_ours: {check: tenant = 'acme', otherwise: reject}}
+    sql: SELECT n, trace, tenant, customer FROM orders
+)y";
+
+/// One reject whose record had headers and a key; the expectation is gone then.
+void reject_with_headers(WorkerBench& bench) {
+  bench.source.key = "c1";
+  bench.source.headers = {{"x-trace", "0af7651916cd43dd"}, {"tenant", std::nullopt}};
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(0, R"({"n": 1})");
+  EXPECT_EQ(bench.ask("SELECT partition_key, reason, headers FROM _rejects"),
+            R"(c1 is_ours {"x-trace":"0af7651916cd43dd","tenant":null})");
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.crash();
+  bench.pipeline.tables[0].expectations.clear();
+}
+
+/// Asks until it is the answer.
+std::string await(WorkerBench& bench, const std::string& sql, const std::string& expected) {
+  std::string got;
+  for (int i = 0; i < 500; ++i) {
+    got = bench.ask(sql);
+    if (got == expected) break;
+    std::this_thread::sleep_for(10ms);
+  }
+  return got;
+}
+
+TEST(Worker, AReplayHasTheHeadersAndTheKeyOfTheRecord) {
+  WorkerBench bench(kOfKafka);
+  reject_with_headers(bench);
+  ASSERT_TRUE(bench.begin());
+  ASSERT_TRUE(bench.worker->replay({}));
+  EXPECT_EQ(
+      await(bench, "SELECT * EXCLUDE (_received_at) FROM kept", "1 0af7651916cd43dd  c1 -1 0 0"),
+      "1 0af7651916cd43dd  c1 -1 0 0");
+  EXPECT_EQ(bench.ask("SELECT count(*), count(DISTINCT headers) FROM _rejects"), "2 1");
+  ASSERT_TRUE(bench.worker->commit_now());
+  EXPECT_EQ(bench.unaccounted(), "");
+}
+
+TEST(Worker, AHeaderThatIsNoTextIsRejectedAgainByAReplay) {
+  WorkerBench bench(kOfKafka);
+  bench.source.headers = {{"tenant", "\xFF"}};
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(0, R"({"n": 1})");
+  const std::string all =
+      "SELECT reason, headers, outcome FROM _rejects ORDER BY outcome NULLS FIRST";
+  const std::string first = R"(invalid_utf8 {"tenant":{"base64":"/w=="}} )";
+  EXPECT_EQ(bench.ask(all), first);
+  ASSERT_TRUE(bench.worker->commit_now());
+  ASSERT_TRUE(bench.worker->replay({}));
+  const auto both = first + " | " + first + "rejected";
+  EXPECT_EQ(await(bench, all, both), both);
+}
+
+TEST(Worker, ReplaysAManifestOfBeforeHeadersWereKept) {
+  WorkerBench bench(kOfKafka);
+  reject_with_headers(bench);
+  ASSERT_TRUE(bench.begin());
+  const auto started = bench.worker->replay({});
+  ASSERT_TRUE(started);
+  bench.crash();
+  const auto manifest = bench.folder.path() / "replay" / "1.kept.parquet";
+  const auto older = manifest.string() + ".tmp";
+  const auto engine = sql::Instance::open({}).value();
+  auto connection = engine->connect().value();
+  ASSERT_TRUE(connection.run("COPY (SELECT * EXCLUDE (headers) FROM read_parquet('" +
+                             manifest.string() + "')) TO '" + older + "' (FORMAT parquet)"));
+  std::filesystem::rename(older, manifest);
+  ASSERT_TRUE(bench.begin());
+  EXPECT_EQ(await(bench, "SELECT n, trace, customer FROM kept", "1  c1"), "1  c1");
+}
+
 TEST(Worker, HaltsOneTableAndItsChildrenAtARecordAndKeepsItForTheRestart) {
   WorkerBench bench(R"y(
 pipeline: shop

@@ -100,7 +100,7 @@ class MemorySource final : public source::Source {
     auto owner = std::make_shared<std::vector<std::shared_ptr<const std::string>>>();
     for (auto i = static_cast<std::size_t>(from.value());
          i < records.size() && batch.records.size() < records_max_; ++i) {
-      batch.records.push_back({batch.next, received_at, {}, *records[i]});
+      batch.records.push_back({batch.next, received_at, key, *records[i], headers});
       owner->push_back(records[i]);
       batch.next = batch.next.next();
     }
@@ -126,6 +126,8 @@ class MemorySource final : public source::Source {
   }
 
   base::Time received_at = base::parse_time("2026-11-20T12:00:00Z").value();
+  std::string key;                    // of all records
+  std::vector<base::Header> headers;  // the same
   std::vector<base::Offset> released;
 
  private:

@@ -31,8 +31,8 @@ constexpr std::size_t kIdsMax = 1'000;
 // The columns that make an object, in their order; `raw` is the last.
 constexpr std::string_view kColumns =
     R"("table", source, incarnation, _shard, _offset, partition_key, _received_at, rejected_at,
-       stage, reason, detail, replay, outcome, raw)";
-constexpr std::size_t kRawColumn = 13;
+       stage, reason, detail, replay, outcome, headers, raw)";
+constexpr std::size_t kRawColumn = 14;
 
 // A record and what its latest replay came to, as one row.
 std::string with_outcomes(const std::string& where) {
@@ -81,7 +81,7 @@ class RejectWriter {
     add("shard", sql::Type(DUCKDB_TYPE_INTEGER)), add("offset", sql::Type(DUCKDB_TYPE_BIGINT));
     add("partition_key", text), add("received_at", time), add("rejected_at", time);
     add("stage", text), add("reason", text), add("detail", text);
-    add("replay", text), add("outcome", text);
+    add("replay", text), add("outcome", text), add("headers", sql::Type::json());
     CHECK(names_.size() == kRawColumn);
   }
 

@@ -23,7 +23,8 @@ std::string row(int offset, const std::string& reason, const std::string& raw,
          "' AS incarnation, 1::INTEGER AS _shard, " + std::to_string(offset) +
          "::BIGINT AS _offset, TIMESTAMPTZ '2026-11-20 11:59:00+00' AS _received_at, 'c1' AS "
          "partition_key, 'decode' AS stage, '" +
-         reason + "' AS reason, 'no JSON' AS detail, " + raw + "::BLOB AS raw, " + outcome;
+         reason + "' AS reason, 'no JSON' AS detail, " + raw + "::BLOB AS raw, " + outcome +
+         (offset == 7 ? ", '{\"tenant\":\"acme\"}'" : ", NULL");
 }
 
 void add_rejects(TestApi& api) {
@@ -50,12 +51,14 @@ TEST(Rejects, AreListedNewestFirstWithTheirLatestOutcome) {
   EXPECT_EQ(rejects[0]["is_raw_cut"], true);
   EXPECT_EQ(rejects[1]["raw_base64"], "/wA=");
   EXPECT_FALSE(rejects[1].contains("raw"));
+  EXPECT_EQ(rejects[1]["headers"], nullptr);
   EXPECT_EQ(rejects[2], Json::parse(R"({"id":"checked_orders/orders/3f2504e0/1/7",
       "table":"checked_orders","source":"orders",
       "incarnation":"3f2504e0-4f89-41d3-9a0c-0305e82c3301","shard":1,"offset":7,
       "partition_key":"c1","received_at":"2026-11-20T11:59:00.000000Z",
       "rejected_at":"2026-11-20T12:00:00.000000Z","stage":"decode","reason":"malformed",
-      "detail":"no JSON","replay":"2","outcome":"accepted","raw_bytes":5,"raw":"{\"a\":"})"));
+      "detail":"no JSON","replay":"2","outcome":"accepted",
+      "headers":{"tenant":"acme"},"raw_bytes":5,"raw":"{\"a\":"})"));
 }
 
 TEST(Rejects, AreCountedByReason) {

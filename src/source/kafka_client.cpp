@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "source/kafka_headers.hpp"
 #include "source/kafka_security.hpp"
 
 namespace millrace::source {
@@ -353,6 +354,7 @@ std::optional<KafkaEvent> KafkaFetch::next(int partition) {
     event.is_null = message.payload == nullptr;
     event.key = bytes_of(message.key, message.key_len);
     event.value = bytes_of(message.payload, message.len);
+    if (!options_.headers.empty()) read_kafka_headers(options_.headers, event);
     rd_kafka_timestamp_type_t type{};
     event.timestamp_ms = std::max<std::int64_t>(0, rd_kafka_message_timestamp(&message, &type));
   } else if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {

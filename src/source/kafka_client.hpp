@@ -7,10 +7,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/record.hpp"
 #include "base/result.hpp"
 #include "config/pipeline.hpp"
 
@@ -99,6 +101,9 @@ class KafkaCluster {
   const std::shared_ptr<KafkaHandle> handle_;
 };
 
+/// Headers that are asked for.
+using KafkaHeaderNames = std::set<std::string, std::less<>>;
+
 /// What a partition has next.
 struct KafkaEvent {
   enum class Kind : std::uint8_t { Record, End, Fault };
@@ -110,14 +115,17 @@ struct KafkaEvent {
   bool is_null = false;     ///< a record without a value
   std::string_view key;     ///< into `message`, as the others
   std::string_view value;
-  std::int64_t timestamp_ms = 0;  ///< since 1970; 0: it has none
-  std::string text;               ///< of a fault
+  std::vector<base::Header> headers;  ///< those asked for; of a name the last
+  std::uint64_t header_bytes = 0;     ///< what all that it has take in memory, if any is asked for
+  std::int64_t timestamp_ms = 0;      ///< since 1970; 0: it has none
+  std::string text;                   ///< of a fault
   std::unique_ptr<rd_kafka_message_s, Free> message;
 };
 
 struct KafkaFetchOptions {
   std::uint64_t partition_bytes_max = 0;  ///< fetched and not yet taken; one answer more may be
   std::uint64_t answer_bytes_max = 0;     ///< a larger one cannot be read
+  KafkaHeaderNames headers;               ///< none: headers are not looked at
   std::function<void()> on_ready;         ///< something came; called by librdkafka, must be short
 };
 

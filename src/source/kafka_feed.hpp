@@ -112,6 +112,7 @@ class KafkaFeed final : public Source {
 
   const std::string name_;
   const config::KafkaSource settings_;
+  const KafkaHeaderNames headers_;
   const KafkaSourceOptions options_;
   const KafkaTools tools_;
   std::string incarnation_;

@@ -34,6 +34,12 @@ std::string incarnation_of(const KafkaState& state, const config::KafkaSource& s
   return fmt::format("{}-{}", source.topic, state.life());
 }
 
+KafkaHeaderNames header_names(const config::Source& source) {
+  KafkaHeaderNames names;
+  for (const auto& header : source.headers) names.insert(header.header);
+  return names;
+}
+
 }  // namespace
 
 /// What was taken, and what keeps it in memory.
@@ -41,6 +47,7 @@ struct KafkaFeed::Batch {
   struct Owner {
     std::shared_ptr<const void> client;  // goes last
     std::vector<std::unique_ptr<rd_kafka_message_s, KafkaEvent::Free>> messages;
+    std::vector<std::vector<base::Header>> headers;
   };
   std::shared_ptr<Owner> owner = std::make_shared<Owner>();
   std::vector<base::Record> records;
@@ -52,6 +59,7 @@ KafkaFeed::KafkaFeed(const config::Source& source, KafkaSourceOptions options,
                      const KafkaTools& tools)
     : name_(source.name),
       settings_(std::get<config::KafkaSource>(source.from)),
+      headers_(header_names(source)),
       options_(std::move(options)),
       tools_(tools) {}
 
@@ -234,14 +242,16 @@ void KafkaFeed::take(Lane& lane, Batch& batch, std::uint64_t bytes_max) {
     key = event->key;
     value = event->value;
     last = KafkaProof{.offset = event->offset, .timestamp_ms = event->timestamp_ms};
-    batch.bytes += event->key.size() + event->value.size() + 1;
+    batch.bytes += event->key.size() + event->value.size() + event->header_bytes + 1;
     if (event->is_null && settings_.skips_tombstones) {
       ++batch.tombstones;
     } else {
       batch.records.push_back({.offset = Offset(event->offset),
                                .received_at = time_of(event->timestamp_ms),
                                .partition_key = event->key,
-                               .bytes = event->value});
+                               .bytes = event->value,
+                               .headers = event->headers});
+      if (!event->headers.empty()) batch.owner->headers.push_back(std::move(event->headers));
     }
     batch.owner->messages.push_back(std::move(event->message));
   }

@@ -32,7 +32,7 @@ class KafkaSourceTest : public testing::Test {
 
   base::Result<std::unique_ptr<Source>> try_open() {
     source_.reset();
-    return open_kafka_source({.name = "events", .from = settings_}, options_,
+    return open_kafka_source({.name = "events", .from = settings_, .headers = headers_}, options_,
                              {disk_, clock_, {log_, metrics_}});
   }
   Source& open() {
@@ -50,6 +50,20 @@ class KafkaSourceTest : public testing::Test {
     Reader reader(*source_);
     reader.positions() = {Offset(from)};
     return reader.read(count);
+  }
+  /// The batches of the first three records.
+  std::vector<base::RecordBatch> read_three(std::uint64_t bytes_max) {
+    auto& source = open();
+    std::vector<base::RecordBatch> batches;
+    Offset next(0);
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (next < Offset(3) && std::chrono::steady_clock::now() < end) {
+      auto batch = source.read(ShardId(0), next, bytes_max).value();
+      next = batch.next;
+      if (!batch.records.empty()) batches.push_back(std::move(batch));
+    }
+    source_.reset();  // a batch keeps what it points into
+    return batches;
   }
   void put(const std::string& letters, int partition = 0) {
     for (const char letter : letters) fake_.put("orders", partition, std::string(1, letter));
@@ -73,6 +87,7 @@ class KafkaSourceTest : public testing::Test {
   base::Metrics metrics_;
   FakeKafka fake_;
   config::KafkaSource settings_;
+  std::vector<config::HeaderColumn> headers_;
   KafkaSourceOptions options_;
   std::unique_ptr<Source> source_;
 };
@@ -112,6 +127,37 @@ TEST_F(KafkaSourceTest, ARecordHasItsKeyAndTime) {
   EXPECT_EQ(batch.records[0].bytes, "value");
   EXPECT_EQ(batch.records[0].partition_key, "key");
   EXPECT_EQ(batch.records[0].received_at, base::Time(1'700'000'000'123ms));
+}
+
+TEST_F(KafkaSourceTest, ARecordHasTheHeadersThatAreAskedFor) {
+  fake_.create("orders", 1);
+  fake_.put("orders", "a", {{"tenant", "first"}, {"other", "x"}, {"tenant", "acme"}});
+  fake_.put("orders", "b", {{"Tenant", "no"}, {"empty", ""}, {"bytes", std::nullopt}});
+  put("c");
+  headers_ = {{"t", "tenant"}, {"e", "empty"}, {"b", "bytes"}, {"again", "tenant"}};
+  const auto shown = [](const std::vector<base::RecordBatch>& batches) {
+    std::string text;
+    for (const auto& batch : batches) {
+      for (const auto& record : batch.records) {
+        text += std::string(record.bytes) + "(";
+        for (const auto& [name, value] : record.headers) {
+          text += std::string(name) + "=" + std::string(value.value_or("NULL")) + ",";
+        }
+        text += ") ";
+      }
+    }
+    return text;
+  };
+  EXPECT_EQ(shown(read_three(1 << 20)), "a(tenant=acme,) b(empty=,bytes=NULL,) c() ");
+  headers_.clear();
+  EXPECT_EQ(shown(read_three(1 << 20)), "a() b() c() ");
+}
+
+TEST_F(KafkaSourceTest, HeadersCountInTheBytesOfABatch) {
+  fake_.create("orders", 1);
+  for (int i = 0; i < 3; ++i) fake_.put("orders", "a", {{"other", std::string(1000, 'x')}});
+  headers_ = {{"t", "tenant"}};
+  EXPECT_EQ(read_three(1000).size(), 3U);
 }
 
 TEST_F(KafkaSourceTest, TombstonesAreEmptyRecordsOrPassedOver) {

@@ -149,6 +149,7 @@ Result<void> KafkaFeed::open_fetch() {
                                 {.partition_bytes_max = std::max<std::uint64_t>(
                                      kPartitionBytesMin, options_.buffer_bytes_max / lanes_.size()),
                                  .answer_bytes_max = options_.answer_bytes_max,
+                                 .headers = headers_,
                                  .on_ready = [this] { news_.ring(); }}));
   return {};
 }

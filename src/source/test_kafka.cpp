@@ -60,6 +60,23 @@ void FakeKafka::put(const std::string& topic, int partition, std::optional<std::
   CHECK(rd_kafka_flush(producer_, kPatience) == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
+void FakeKafka::put(
+    const std::string& topic, const std::string& value,
+    const std::vector<std::pair<std::string, std::optional<std::string>>>& headers) {
+  auto* list = rd_kafka_headers_new(headers.size());
+  for (const auto& [name, bytes] : headers) {
+    rd_kafka_header_add(list, name.data(), static_cast<ssize_t>(name.size()),
+                        bytes ? bytes->data() : nullptr,
+                        bytes ? static_cast<ssize_t>(bytes->size()) : 0);
+  }
+  const auto sent = rd_kafka_producev(
+      producer_, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(0),
+      RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_HEADERS(list),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+  CHECK(sent == RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(rd_kafka_flush(producer_, kPatience) == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
 void FakeKafka::set_down() {
   CHECK(rd_kafka_mock_broker_set_down(cluster_, kBroker) == RD_KAFKA_RESP_ERR_NO_ERROR);
 }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 struct rd_kafka_s;
 struct rd_kafka_mock_cluster_s;
@@ -24,6 +26,9 @@ class FakeKafka {
   /// Durable when it returns. No value: a tombstone.
   void put(const std::string& topic, int partition, std::optional<std::string> value,
            const std::string& key = "", std::int64_t timestamp_ms = 0);
+  /// The same, with headers.
+  void put(const std::string& topic, const std::string& value,
+           const std::vector<std::pair<std::string, std::optional<std::string>>>& headers);
   void set_down();
   void set_up();
   /// The next requests of this kind are answered by this error.
