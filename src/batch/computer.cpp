@@ -6,6 +6,7 @@
 #include "batch/checker.hpp"
 #include "batch/job_sql.hpp"
 #include "lake/data_file.hpp"
+#include "lake/row_files.hpp"
 
 namespace millrace::batch {
 namespace {
@@ -15,6 +16,7 @@ using base::Error;
 using base::Result;
 
 constexpr std::string_view kResult = "millrace_result";
+constexpr std::int64_t kRowsInMemoryMax = 16'384;
 
 std::string one_line(std::string_view sql) {
   std::string line;
@@ -48,35 +50,72 @@ Result<Computed> Computer::compute(const std::shared_ptr<const Pinned>& pinned,
                                    std::vector<CheckResult>& checks) {
   const auto& plan = job_.plan;
   checks.clear();
-  TRY(show_inputs(pinned, partition));
+  const bool is_judged = !plan.reconcile.empty() || !plan.job.expectations.empty();
+  if (is_few_ && !is_judged) {
+    auto file = write_few(pinned, partition);
+    // What the other way takes too, or refuses with the better word: a WITH of the SQL's own that
+    // has the name of an input.
+    if (!file && file.error().code == Code::Invalid) is_few_ = false;
+    if (!file && file.error().code != Code::Invalid) return std::move(file).error();
+    if (is_few_) return Computed{pinned, std::move(*file)};
+  }
+  TRY(show_inputs(pinned, partition, Within::Shown));
   const auto made = connection_.run(
       fmt::format("CREATE OR REPLACE TEMP TABLE {} AS {}", kResult, bound(partition, plan.select)));
   if (!made && made.error().code == Code::Invalid) {
     return Error{Code::Invalid, made.error().message, plan.job.sql.place.text()};
   }
   TRY(made);
-  TRY(judge(partition, row, checks));
+  if (is_judged) TRY(judge(partition, row, checks));
   const std::string select =
       fmt::format("SELECT {} FROM {}", lake::data_columns(*pinned->output->metadata), kResult);
   auto file = TRY(lake::write_data_file(connection_, job_.output, select,
                                         values_of(partition, plan.job.each_column)));
+  is_few_ = !file || file->record_count <= kRowsInMemoryMax / 2;
   return Computed{pinned, std::move(file)};
 }
 
+// The rows go from one statement into the file. Of more than are to be in memory nothing is
+// written, and they are not few.
+Result<std::optional<lake::AddFile>> Computer::write_few(
+    const std::shared_ptr<const Pinned>& pinned, const Partition& partition) {
+  const auto inputs = TRY(show_inputs(pinned, partition, Within::Told));
+  auto rows =
+      TRY(connection_.query(inputs + bound(partition, job_.plan.select), sql::Fetch::Streamed));
+  std::vector<std::shared_ptr<const sql::Chunk>> chunks;
+  std::int64_t count = 0;
+  while (auto chunk = TRY(rows.next())) {
+    count += static_cast<std::int64_t>(chunk->row_count());
+    is_few_ = count <= kRowsInMemoryMax;
+    if (!is_few_) return std::optional<lake::AddFile>();
+    chunks.push_back(std::make_shared<const sql::Chunk>(std::move(*chunk)));
+  }
+  auto files = TRY(lake::write_rows(job_.output, {rows.columns(), chunks}));
+  CHECK(files.size() <= 1);
+  return files.empty() ? std::nullopt : std::optional(std::move(files.front()));
+}
+
 // Tables of which only the partition is read, by the files of the partition; others once for all.
-Result<void> Computer::show_inputs(const std::shared_ptr<const Pinned>& pinned,
-                                   const Partition& partition) {
+// The former can also be told: in a WITH that the statement begins with.
+Result<std::string> Computer::show_inputs(const std::shared_ptr<const Pinned>& pinned,
+                                          const Partition& partition, Within within) {
   const bool is_shown = shown_ == pinned;
   if (!is_shown) pins_.clear();
   shown_ = nullptr;
+  std::vector<std::string> told;
   for (const auto& name : job_.plan.views) {
     const auto& cut = pinned->table(name);
     const auto files = pinned->files_within(name, partition);
     if (is_shown && !files) continue;
-    TRY(show(name, scan(cut, files)));
+    const auto rows = scan(cut, files);
+    if (files && within == Within::Told) {
+      told.push_back(fmt::format("{} AS NOT MATERIALIZED ({})", base::sql_name(name), rows));
+    } else {
+      TRY(show(name, rows));
+    }
   }
   shown_ = pinned;
-  return {};
+  return told.empty() ? std::string() : fmt::format("WITH {} ", base::join(told, ", "));
 }
 
 std::string Computer::scan(const flow::TableCut& table, const std::optional<Files>& files) {
@@ -98,7 +137,6 @@ Result<void> Computer::show(const std::string& name, const std::string& select) 
 Result<void> Computer::judge(const Partition& partition, const RunRow& row,
                              std::vector<CheckResult>& checks) {
   const auto& plan = job_.plan;
-  if (plan.reconcile.empty() && plan.job.expectations.empty()) return {};
   TRY(show_new_among_others(partition));
   auto reconciled = reconcile(partition, checks);
   const NewPartition fresh{.plan = plan,

@@ -38,14 +38,17 @@ class Computer {
            sql::Connection connection)
       : job_(job), tools_(tools), checks_(checks), connection_(std::move(connection)) {}
 
-  base::Result<void> show_inputs(const std::shared_ptr<const Pinned>& pinned,
-                                 const Partition& partition);
+  enum class Within : std::uint8_t { Shown, Told };
+  base::Result<std::string> show_inputs(const std::shared_ptr<const Pinned>& pinned,
+                                        const Partition& partition, Within within);
   base::Result<void> show(const std::string& name, const std::string& select);
   std::string scan(const flow::TableCut& table, const std::optional<Files>& files);
   base::Result<void> judge(const Partition& partition, const RunRow& row,
                            std::vector<CheckResult>& checks);
   base::Result<void> show_new_among_others(const Partition& partition);
   base::Result<void> reconcile(const Partition& partition, std::vector<CheckResult>& checks);
+  base::Result<std::optional<lake::AddFile>> write_few(const std::shared_ptr<const Pinned>& pinned,
+                                                       const Partition& partition);
   std::string bound(const Partition& partition, const std::string& sql) const;
 
   RunnableJob job_;
@@ -54,6 +57,7 @@ class Computer {
   sql::Connection connection_;
   std::shared_ptr<const Pinned> shown_;  // what the connection shows of all partitions
   lake::Pins pins_;                      // of copies of the files that it shows
+  bool is_few_ = false;  // the last partition had few rows: the next one is taken to have them too
 };
 
 }  // namespace millrace::batch

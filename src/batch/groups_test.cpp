@@ -105,6 +105,73 @@ TEST(Groups, APartitionThatFailsLeavesTheOthersCommitted) {
   EXPECT_EQ(count(jobs->run("daily").value()), "failed 1");  // the others are fresh
 }
 
+// How many partitions of `daily` are written at once: each waits until `count` are, or some
+// seconds.
+class Meeting {
+ public:
+  Meeting(os::FaultDisk& disk, std::size_t count) {
+    disk.on_call = [this, count](os::DiskCall call, const os::Path& path) {
+      if (call != os::DiskCall::Sync || !path.string().ends_with(".parquet")) return;
+      if (path.string().find("/daily/day=") == std::string::npos) return;
+      std::unique_lock lock(mutex_);
+      most_ = std::max(most_, ++here_);
+      changed_.notify_all();
+      changed_.wait_for(lock, 5s, [&] { return most_ >= count; });
+      --here_;
+    };
+  }
+  std::size_t most() const { return most_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t here_ = 0, most_ = 0;  // Guarded by mutex_.
+};
+
+TEST(Groups, AsManyRunAtOnceAsThereAreThreadsForThem) {
+  for (const std::size_t threads : {1U, 3U}) {
+    JobsBench bench(shop(kDaily));
+    order_days(bench, 7);
+    Meeting meeting(bench.disk, threads);
+    auto jobs = Jobs::open(parts_with(bench, threads)).value();
+    EXPECT_EQ(count(jobs->run("daily").value()), "succeeded 7");
+    EXPECT_EQ(meeting.most(), threads);
+  }
+}
+
+// After a partition of few rows the next ones go into their files without a table between: the
+// judged job's do not.
+TEST(Groups, FewRowsAreWhatTheyAreByTheOtherWay) {
+  const std::string body = R"(
+    each: day
+    sql: |
+      WITH orders AS (SELECT * FROM orders WHERE day = $day)
+      SELECT customer, count(*) AS n, sum(amount) AS total, [amount, NULL] AS amounts,
+             {a: [customer], b: CAST(NULL AS INTEGER)} AS nested, CAST('{"q": 1}' AS JSON) AS j, NULL::BLOB AS nothing,
+             max(ts) AS newest, avg(CAST(amount AS DOUBLE)) AS mean, bool_and(amount > 1) AS all_large
+      FROM orders GROUP BY customer, amount
+)";
+  JobsBench bench(shop("jobs:\n  few:" + body + "  judged:" + body +
+                       "    expect: {some: {rows: {min: 1}}}\n  narrow:\n    each: day\n"
+                       "    sql: SELECT customer FROM orders WHERE day = $day AND amount > 5\n"));
+  for (int i = 1; i <= 6; ++i) {
+    for (int k = 0; k < i; ++k) {
+      bench.order(k % 3 == 0 ? "" : "c" + std::to_string(k), std::to_string(k % 2 * 7) + ".25",
+                  day(i) + "T12:00:00Z");
+    }
+  }
+  auto jobs = Jobs::open(parts_with(bench, 1)).value();
+  for (const auto* job : {"few", "judged", "narrow"}) {
+    EXPECT_EQ(count(jobs->run(job).value()), "succeeded 6") << job;
+  }
+  EXPECT_EQ(bench.rows("SELECT count(*) FROM few"), "21");
+  EXPECT_EQ(bench.rows("FROM few EXCEPT ALL FROM judged"), "");
+  EXPECT_EQ(bench.rows("FROM judged EXCEPT ALL FROM few"), "");
+  EXPECT_EQ(bench.rows("SELECT count(*), count(DISTINCT day) FROM narrow"),
+            bench.rows("SELECT count(*), count(DISTINCT day) FROM orders WHERE amount > 5"));
+  EXPECT_EQ(bench.board.table("narrow")->snapshot()->files.size(), 5U) << "day 1 has no rows";
+}
+
 TEST(Groups, ARunThatWaitsForItsNextAttemptHoldsUpNoOther) {
   JobsBench bench(shop(kDaily));
   order_days(bench, 5);

@@ -61,6 +61,7 @@ std::uint64_t FaultDisk::calls(DiskCall call) const {
 }
 
 Result<void> FaultDisk::count(DiskCall call, const Path& path) {
+  if (on_call) on_call(call, path);
   const std::lock_guard lock(mutex_);
   Counter& counter = counters_.at(static_cast<std::size_t>(call));
   ++counter.calls;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <mutex>
 
 #include "os/disk.hpp"
@@ -42,6 +43,8 @@ class FaultDisk final : public Disk {
   void fail(const Fault& fault);
   /// Ends all faults.
   void heal();
+  /// Is told of each call before it is made, and may hold it up. Set before the disk is used.
+  std::function<void(DiskCall, const Path&)> on_call;
   /// How many calls of that kind were made, failed ones included.
   std::uint64_t calls(DiskCall call) const;
 
