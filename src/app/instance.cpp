@@ -56,7 +56,7 @@ Result<bool> Instance::run_due() {
 }
 
 Result<std::vector<batch::RunRow>> Instance::maintain() {
-  return parts_->maintenance->run({});
+  return parts_->maintenance->run_all();
 }
 
 Result<void> Instance::send_alerts(std::chrono::microseconds timeout) {

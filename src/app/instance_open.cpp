@@ -159,6 +159,7 @@ Result<void> Instance::Parts::open_jobs() {
                                  .runs = jobs->runs_table()};
   for (const auto& [name, source] : sources) upkeep.incarnations[name] = source->incarnation();
   upkeep.proofs = proofs.get();
+  upkeep.jobs = jobs.get();
   maintenance = TRY(batch::Maintenance::open(upkeep));
   return {};
 }

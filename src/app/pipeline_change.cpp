@@ -103,6 +103,11 @@ class Comparison {
     return change;
   }
 
+  bool tells_of(std::string_view what, const std::string& name) const {
+    return std::ranges::any_of(
+        changes_, [&](const auto& change) { return change.what == what && change.name == name; });
+  }
+
   Result<void> compare_tables(const Lake& lake, const std::vector<flow::TablePlan>& plans) {
     for (const auto& plan : plans) {
       const auto table = TRY(find(lake, plan.table.name));
@@ -115,10 +120,7 @@ class Comparison {
                         base::join(metadata.partition_columns, ", "),
                         base::join(plan.table.partition_by, ", ")));
       }
-      const bool is_told = std::ranges::any_of(changes_, [&](const auto& change) {
-        return change.what == "table" && change.name == plan.table.name;
-      });
-      if (!is_told && difference.is_none()) continue;
+      if (!tells_of("table", plan.table.name) && difference.is_none()) continue;
       auto& change = change_of("table", plan.table.name);
       note(change, difference, plan.output, *table);
       const auto age = batch::Age::of(pipeline_, plan.table, metadata, zone_);
@@ -127,19 +129,29 @@ class Comparison {
     return {};
   }
 
-  Result<void> compare_jobs(const Lake& lake, const batch::JobPlans& plans) {
+  Result<void> compare_jobs(const Lake& lake, const batch::JobPlans& plans,
+                            const os::Path& scratch) {
     auto forecasts = TRY(batch::foresee({pipeline_, plans.plans, lake.tables, lake.tools(world_)}));
     for (std::size_t i = 0; i < forecasts.size(); ++i) {
       auto& forecast = forecasts[i];
-      const bool is_told = std::ranges::any_of(changes_, [&](const auto& change) {
-        return change.what == "job" && change.name == forecast.job;
-      });
+      const auto& job = plans.plans[i].job;
+      const bool is_told =
+          tells_of("job", job.name) || (job.load && tells_of("warehouse", job.load->warehouse));
       if (!is_told && forecast.columns.is_none() && forecast.anew.empty()) continue;
-      auto& change = change_of("job", forecast.job);
-      if (const auto table = TRY(find(lake, forecast.job))) {
+      auto& change = change_of("job", job.name);
+      const auto table = TRY(find(lake, job.name));
+      if (table) {
         note(change, forecast.columns, plans.plans[i].schema, *table);
-        const auto& job = plans.plans[i].job;
         TRY(note_unkept(change, *table, batch::Age::of(job, zone_), job.keep, *lake.engine));
+      }
+      if (job.load) {
+        const auto& one =
+            *std::ranges::find(pipeline_.warehouses, job.load->warehouse, &config::Warehouse::name);
+        const auto warehouse = batch::make_warehouse(
+            {one, lake.tools(world_), scratch / "load",
+             [this]() -> Result<aws::Client*> { return &TRY(world_.aws.session())->client(); }});
+        change.load = batch::foresee_load(
+            {pipeline_, plans.plans[i], forecast, table.get(), zone_, *warehouse});
       }
       change.runs = std::move(forecast);
     }
@@ -234,7 +246,7 @@ Result<std::vector<PipelineChange>> changes_of(const PipelineFile& file,
   for (auto& [name, columns] : plans.columns) tables[name] = std::move(columns);
   const auto jobs = batch::plan_jobs(pipeline, tables, *lake.engine);
   if (!jobs.errors.empty()) return jobs.errors.front();
-  TRY(comparison.compare_jobs(lake, jobs));
+  TRY(comparison.compare_jobs(lake, jobs, scratch.path()));
   TRY(comparison.count_removed(lake));
   return comparison.take();
 }

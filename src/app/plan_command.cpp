@@ -36,6 +36,28 @@ std::string range_of(const std::vector<batch::Partition>& partitions) {
   return fmt::format("{}, {} to {}", count, first, batch::label_of(partitions.back()));
 }
 
+// What its warehouse gets.
+void add_load(const PipelineChange& change, std::vector<std::string>& lines) {
+  const bool has_moved =
+      change.kind == Kind::Changed && std::ranges::find(change.keys, "load") != change.keys.end();
+  if (has_moved) lines.emplace_back("what was loaded before stays where it is");
+  if (!change.load) return;
+  const auto& load = *change.load;
+  const auto place = fmt::format("{} of the warehouse {}", load.table, load.warehouse);
+  if (!load.unknown.empty()) {
+    lines.push_back(
+        fmt::format("the warehouse {} could not be asked: {}", load.warehouse, load.unknown));
+    return;
+  }
+  if (load.steps.is_new) lines.push_back("+ table " + place);
+  for (const auto& [name, type, is_new] : load.steps.columns) {
+    lines.push_back(is_new ? fmt::format("+ column {} {} in {}", name, type, place)
+                           : fmt::format("column {} becomes {} in {}", name, type, place));
+  }
+  if (load.partitions.empty()) return;
+  lines.push_back(fmt::format("to be loaded into {}: {}", place, range_of(load.partitions)));
+}
+
 // What becomes of the rows, a line each.
 std::vector<std::string> effects_of(const PipelineChange& change) {
   std::vector<std::string> lines;
@@ -62,6 +84,7 @@ std::vector<std::string> effects_of(const PipelineChange& change) {
                                       "older than `keep`",
                                       grouped(change.unkept->rows), size_of(change.unkept->bytes)));
   }
+  add_load(change, lines);
   if (!change.runs) return lines;
   const auto& runs = *change.runs;
   if (!runs.anew.empty()) lines.push_back("computed anew: " + range_of(runs.anew));
@@ -73,9 +96,13 @@ std::vector<std::string> effects_of(const PipelineChange& change) {
   return lines;
 }
 
+bool has_failing_loads(const PipelineChange& change) {
+  return change.load && !change.load->refusal.empty();
+}
+
 void draw(const PipelineChange& change, Screen& screen) {
   const auto& paint = screen.paint();
-  const bool is_refused = !change.refusals.empty();
+  const bool is_refused = !change.refusals.empty() || has_failing_loads(change);
   const auto [sign, colour] = is_refused                     ? std::pair('!', Colour::Red)
                               : change.kind == Kind::Added   ? std::pair('+', Colour::Green)
                               : change.kind == Kind::Removed ? std::pair('-', Colour::Red)
@@ -85,6 +112,7 @@ void draw(const PipelineChange& change, Screen& screen) {
                           change.keys.empty() ? "" : ": " + base::join(change.keys, ", ")));
   for (const auto& line : effects_of(change)) screen.line("    " + line);
   for (const auto& refusal : change.refusals) screen.line("    refused: " + refusal);
+  if (has_failing_loads(change)) screen.line("    loads would fail: " + change.load->refusal);
 }
 
 std::string_view word_of(Kind kind) {
@@ -95,6 +123,21 @@ Json labels_of(const std::vector<batch::Partition>& partitions) {
   Json labels = Json::array();
   for (const auto& partition : partitions) labels.push_back(batch::label_of(partition));
   return labels;
+}
+
+Json json_of(const batch::LoadForecast& load) {
+  Json json{{"warehouse", load.warehouse},
+            {"table", load.table},
+            {"unknown", load.unknown.empty() ? Json() : Json(load.unknown)}};
+  if (!load.unknown.empty()) return json;
+  json["refused"] = load.refusal.empty() ? Json() : Json(load.refusal);
+  json["is_new"] = load.steps.is_new;
+  json["partitions"] = labels_of(load.partitions);
+  json["columns"] = Json::array();
+  for (const auto& [name, type, is_new] : load.steps.columns) {
+    json["columns"].push_back({{"name", name}, {"type", type}, {"is_new", is_new}});
+  }
+  return json;
 }
 
 Json json_of(const PipelineChange& change) {
@@ -120,6 +163,7 @@ Json json_of(const PipelineChange& change) {
     json["partitions_waiting"] = labels_of(change.runs->waiting);
     json["bytes_read"] = change.runs->bytes;
   }
+  if (change.load) json["load"] = json_of(*change.load);
   return json;
 }
 
@@ -135,15 +179,19 @@ void print_json(const PlanOptions& options, const std::vector<PipelineChange>& c
 }
 
 void print(const std::vector<PipelineChange>& changes, Screen& screen) {
-  std::size_t refused = 0;
+  std::size_t refused = 0, failing = 0;
   for (const auto& change : changes) {
     draw(change, screen);
     refused += change.refusals.empty() ? 0 : 1;
+    failing += has_failing_loads(change) ? 1 : 0;
   }
   if (changes.empty()) screen.line("nothing changes");
   if (refused > 0) {
     screen.line(fmt::format("{} refused: this file would not start here",
                             count_of(refused, "change is", "changes are")));
+  }
+  if (failing > 0) {
+    screen.line(fmt::format("the loads of {} would fail", count_of(failing, "job", "jobs")));
   }
 }
 
@@ -168,8 +216,9 @@ Exit show_plan(const PlanOptions& options, Screen& screen) {
   if (!before) return fail(screen, before.error());
   const auto changes = changes_of(*file, *before, options.data, world);
   if (!changes) return fail(screen, changes.error());
-  const bool is_applicable = std::ranges::all_of(
-      *changes, [](const PipelineChange& change) { return change.refusals.empty(); });
+  const bool is_applicable = std::ranges::all_of(*changes, [](const PipelineChange& change) {
+    return change.refusals.empty() && !has_failing_loads(change);
+  });
   if (options.output == Output::Json) {
     print_json(options, *changes, is_applicable, screen);
   } else {

@@ -49,6 +49,14 @@ class DuckDbWarehouse final : public Warehouse {
     return read_ledger(file->connection, target);
   }
 
+  Result<TableSteps> foresee(const LoadTarget& target, const std::stop_token&) override {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path_, ignored)) return TableSteps{.is_new = true};
+    const auto file = TRY(Attached::open(path_, engine_));
+    if (!TRY(has_table(file->connection, target))) return TableSteps{.is_new = true};
+    return TableSteps{.columns = TRY(steps_of(file->connection, target))};
+  }
+
   Result<std::int64_t> load(const LoadTarget& target, const PartitionLoad& load,
                             const std::stop_token&) override {
     const auto file = TRY(Attached::open(path_, engine_));
@@ -65,11 +73,12 @@ class DuckDbWarehouse final : public Warehouse {
 
   Dialect dialect() const override { return Dialect::DuckDb; }
 
-  Result<ProofValues> measure(const LoadTarget& target, const Partition& partition,
-                              const std::stop_token&) override {
+  Result<PartitionProofs> measure(const LoadTarget& target, const std::optional<Partition>& only,
+                                  const std::stop_token&) override {
     const auto file = TRY(Attached::open(path_, engine_));
-    return proof_of(file->connection, proof_parts(target, Dialect::DuckDb),
-                    fmt::format("{} WHERE {}", table_name_of(target), rows_of(target, partition)));
+    return read_partition_proofs(
+        file->connection, partition_proofs_query(target, proof_parts(target, Dialect::DuckDb),
+                                                 table_name_of(target), only));
   }
 
  private:
@@ -160,27 +169,38 @@ class DuckDbWarehouse final : public Warehouse {
     }
     TRY(connection.run(
         fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", name, base::join(columns, ", "))));
-    const auto there = TRY(connection.prepare("SELECT * FROM " + name)).columns();
-    for (const auto& column : target.columns) {
-      const auto found = std::ranges::find(there, column.name, &sql::Column::name);
-      if (found == there.end()) {
-        TRY(connection.run(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", name,
-                                       base::sql_name(column.name), column.type.text())));
-      } else if (!(found->type == column.type)) {
-        TRY(widen(connection, name, *found, column));
-      }
+    for (const auto& step : TRY(steps_of(connection, target))) {
+      TRY(connection.run(fmt::format(
+          "ALTER TABLE {} {} {}{} {}", name, step.is_new ? "ADD COLUMN" : "ALTER COLUMN",
+          base::sql_name(step.column), step.is_new ? "" : " TYPE", step.type)));
     }
     return {};
   }
 
-  static Result<void> widen(sql::Connection& connection, const std::string& table,
-                            const sql::Column& there, const sql::Column& wanted) {
+  static Result<std::vector<ColumnStep>> steps_of(sql::Connection& connection,
+                                                  const LoadTarget& target) {
+    const auto there = TRY(connection.prepare("SELECT * FROM " + table_name_of(target))).columns();
+    std::vector<ColumnStep> steps;
+    for (const auto& column : target.columns) {
+      const auto found = std::ranges::find(there, column.name, &sql::Column::name);
+      const bool is_there = found != there.end();
+      if (is_there && (found->type == column.type || !TRY(must_widen(connection, *found, column))))
+        continue;
+      steps.push_back({column.name, column.type.text(), !is_there});
+    }
+    return steps;
+  }
+
+  // False: what is there holds it.
+  static Result<bool> must_widen(sql::Connection& connection, const sql::Column& there,
+                                 const sql::Column& wanted) {
+    if (wanted.type.is_json() && there.type.id() == DUCKDB_TYPE_VARCHAR) return false;
     // DuckDB's own rule: what both cast to without loss.
     const auto both =
         connection.scalar(fmt::format("SELECT typeof(coalesce(CAST(NULL AS {}), CAST(NULL AS {})))",
                                       there.type.text(), wanted.type.text()));
     const bool is_known = both && wanted.type.id() != DUCKDB_TYPE_VARCHAR;
-    if (is_known && *both == there.type.text()) return {};
+    if (is_known && *both == there.type.text()) return false;
     if (!is_known || *both != wanted.type.text()) {
       return Error{Code::Invalid,
                    fmt::format("column '{}' is {} in the warehouse and would be {} now, and one "
@@ -188,8 +208,7 @@ class DuckDbWarehouse final : public Warehouse {
                                "name, or drop the table there: it is loaded anew",
                                wanted.name, there.type.text(), wanted.type.text())};
     }
-    return connection.run(fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE {}", table,
-                                      base::sql_name(wanted.name), wanted.type.text()));
+    return true;
   }
 
   const std::filesystem::path path_;

@@ -16,6 +16,8 @@ struct Jobs::Due {
   base::Time firing;
   std::set<Partition> done;     ///< those that ran because of it, well or not
   std::set<Partition> waiting;  ///< those that run now, or that rows or other jobs are waited for
+  /// All that waits does so for a later firing of a job that this reads, which comes then.
+  std::optional<base::Time> early_until = {};
 };
 
 /// A job at work.

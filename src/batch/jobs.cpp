@@ -276,14 +276,17 @@ Result<std::vector<RunRow>> Jobs::load(std::string_view name,
   return loads_->load(job.name(), Trigger::Manual, wanted);
 }
 
-Result<std::vector<RunRow>> Jobs::prove(std::string_view name,
-                                        const std::optional<std::string>& partition) {
+Result<RunRow> Jobs::prove(std::string_view name, const std::optional<std::string>& partition) {
   Job& job = *TRY(find(name));
   if (!job.plan.job.load) {
     return Error{Code::Invalid, fmt::format("job '{}' has no `load`", name)};
   }
   const auto wanted = partition ? TRY(partition_of(job, partition)) : std::optional<Partition>();
-  return loads_->prove(job.name(), wanted);
+  return loads_->prove(job.name(), wanted, Trigger::Manual, stopping_.get_token());
+}
+
+Result<RunRow> Jobs::prove_by_clock(std::string_view name, const std::stop_token& stop) {
+  return loads_->prove(name, {}, Trigger::Schedule, stop);
 }
 
 Result<std::vector<RunRow>> Jobs::backfill(std::string_view name, std::string_view from,

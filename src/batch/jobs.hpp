@@ -117,8 +117,11 @@ class Jobs {
 
   /// Compares what its warehouse has with the lake: all that is loaded, or one partition.
   /// Errors  as `load`.
-  base::Result<std::vector<RunRow>> prove(std::string_view job,
-                                          const std::optional<std::string>& partition = {});
+  base::Result<RunRow> prove(std::string_view job,
+                             const std::optional<std::string>& partition = {});
+  bool has_warehouse(std::string_view job) const { return loads_->has(job); }
+  /// The same by the clock, of all; what may pass is tried again.
+  base::Result<RunRow> prove_by_clock(std::string_view job, const std::stop_token& stop);
 
   /// All jobs with their newest partitions.
   base::Result<std::vector<JobStatus>> list(std::size_t partitions_max = 400,
@@ -157,6 +160,11 @@ class Jobs {
   void note_failed(Job& job, const std::vector<Partition>& partitions,
                    const std::vector<RunRow>& rows) const;
   base::Result<void> recall_failed(Job& job) const;
+  using Coming = std::map<Partition, base::Time>;
+  base::Result<Coming> still_to_come(const Job& job, base::Time firing,
+                                     const std::vector<Partition>& own) const;
+  base::Result<std::set<Partition>> owed(const Job& job, base::Time until) const;
+  base::Time next_made(const Job& job) const;
   bool is_filling(const Job& job, const Partition& partition) const;
   bool waits_for_other(const Job& job, const Partition& partition) const;
   bool waits_for_others(const Job& job) const;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <condition_variable>
 
-#include "batch/attempts.hpp"
 #include "batch/events.hpp"
 #include "batch/loads_job.hpp"
 #include "batch/single_run.hpp"
@@ -21,26 +20,13 @@ using namespace std::chrono_literals;
 
 constexpr auto kPoll = 1s;
 
-std::unique_ptr<Warehouse> make_warehouse(const config::Warehouse& one, const LoadsParts& parts) {
-  using Kind = config::Warehouse::Kind;
-  switch (one.kind) {
-    case Kind::Postgres:
-      return make_postgres_warehouse(one.url, parts.tools.engine);
-    case Kind::DuckDb:
-      return make_duckdb_warehouse(one.path, parts.tools.engine);
-    case Kind::Redshift:
-      return make_redshift_warehouse(
-          {one, parts.tools, parts.scratch / ("load_" + one.name), parts.aws});
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Loads::Loads(const LoadsParts& parts) : parts_(parts) {
   for (const auto& one : parts.pipeline.warehouses) {
     auto place = std::make_unique<Place>();
-    place->warehouse = make_warehouse(one, parts);
+    place->warehouse =
+        make_warehouse({one, parts.tools, parts.scratch / ("load_" + one.name), parts.aws});
     places_.emplace(one.name, std::move(place));
   }
 }
@@ -168,18 +154,11 @@ Ledger Loads::all_but(const Job& job, const std::vector<Wanted>& missing) const 
 }
 
 std::vector<Loads::Wanted> Loads::not_loaded(const Job& job, const Ledger& ledger) const {
-  const auto snapshot = job.runnable.output.snapshot();
   std::vector<Wanted> found;
-  // Of what is no longer kept here the warehouse keeps what it has.
-  const auto kept_from = lake::kept_from(*snapshot);
-  for (const auto& partition : job.runnable.marks.partitions(*snapshot)) {
-    if (kept_from && partition.start < *kept_from) continue;
-    const LoadMark mark{snapshot->metadata->id,
-                        *snapshot->transaction(job.runnable.marks.sql_mark(partition))};
-    const auto there = ledger.find(ledger_key(partition));
-    if (there == ledger.end() || !there->second.covers(mark)) found.push_back({partition, mark});
+  const auto all = load_marks(job.runnable.marks, *job.runnable.output.snapshot());
+  for (const auto& [partition, mark] : all) {
+    if (!covers(ledger, partition, mark)) found.push_back({partition, mark});
   }
-  std::ranges::sort(found, {}, &Wanted::partition);
   return found;
 }
 
@@ -202,12 +181,14 @@ Result<RunRow> Loads::run(Job& job, const Wanted& wanted, Trigger trigger,
                           const std::stop_token& stop) {
   std::optional<base::Error> failure;
   const auto work = [&](RunRow& row, const Claim&) {
-    const PartitionLoad load{.partition = wanted.partition,
-                             .mark = wanted.mark,
-                             .run_id = row.run_id,
-                             .is_again = wanted.is_again,
-                             .select = select_of(job, wanted.partition)};
-    const auto rows = attempt_all(job, load, row, stop);
+    const PartitionLoad load{
+        .partition = wanted.partition,
+        .mark = wanted.mark,
+        .run_id = row.run_id,
+        .is_again = wanted.is_again,
+        .select = select_of(job, *job.runnable.output.snapshot(), wanted.partition)};
+    const auto rows =
+        attempt(job, row, stop, [&] { return job.place.warehouse->load(job.target, load, stop); });
     if (rows) row.rows = *rows;
     if (!rows) failure = rows.error();
     row.error = rows ? prove(job, load, row, stop) : rows.error().text();
@@ -232,25 +213,10 @@ Result<RunRow> Loads::run(Job& job, const Wanted& wanted, Trigger trigger,
   return row;
 }
 
-// The rows of a partition as the lake has them now.
-std::string Loads::select_of(const Job& job, const Partition& partition) {
-  const auto snapshot = job.runnable.output.snapshot();
+std::string Loads::select_of(const Job& job, const lake::Snapshot& snapshot,
+                             const Partition& partition) {
   const auto values = values_of(partition, job.target.partition_column);
-  return lake::scan_sql(job.runnable.output.root(), *snapshot->metadata,
-                        snapshot->files_of(values));
-}
-
-Result<std::int64_t> Loads::attempt_all(Job& job, const PartitionLoad& load, RunRow& row,
-                                        const std::stop_token& stop) {
-  const auto& retry = job.config().retry;
-  auto pause = retry.first_wait;
-  for (row.attempt = 1;; ++row.attempt, pause = std::min(pause * 2, kRetryWaitMax)) {
-    auto rows = job.place.warehouse->load(job.target, load, stop);
-    if (rows || !may_pass(rows.error()) || row.attempt >= retry.attempts) return rows;
-    events::run_retried(parts_.tools.telemetry, row.job, row.partition, row.attempt,
-                        rows.error().text());
-    if (!wait(parts_.tools.clock, pause, stop)) return rows;
-  }
+  return lake::scan_sql(job.runnable.output.root(), *snapshot.metadata, snapshot.files_of(values));
 }
 
 // How the last load went: `error` is null if well. What the ledger says is asked anew after a

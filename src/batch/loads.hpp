@@ -62,10 +62,11 @@ class Loads {
   base::Result<std::vector<RunRow>> load(std::string_view job, Trigger trigger,
                                          const std::optional<Partition>& only = {});
 
-  /// Compares what is loaded with the lake, all of it or one partition.
-  /// Errors  what kept it from starting; sides that differ are a run that failed.
-  base::Result<std::vector<RunRow>> prove(std::string_view job,
-                                          const std::optional<Partition>& only = {});
+  /// Compares what is loaded with the lake, all of it or one partition: one run.
+  /// Errors  what kept it from starting; sides that differ, or a warehouse that cannot be asked,
+  ///         are a run that failed.
+  base::Result<RunRow> prove(std::string_view job, const std::optional<Partition>& only,
+                             Trigger trigger, const std::stop_token& stop);
 
   LoadStatus status(std::string_view job) const;
 
@@ -90,18 +91,30 @@ class Loads {
   Ledger all_but(const Job& job, const std::vector<Wanted>& missing) const;
   base::Result<RunRow> run(Job& job, const Wanted& wanted, Trigger trigger,
                            const std::stop_token& stop);
-  base::Result<std::int64_t> attempt_all(Job& job, const PartitionLoad& load, RunRow& row,
-                                         const std::stop_token& stop);
+  template <class Work>
+  auto attempt(Job& job, RunRow& row, const std::stop_token& stop, Work work) -> decltype(work());
   base::Result<std::vector<RunRow>> load_within(Job& job, Trigger trigger,
                                                 const std::optional<Partition>& only,
                                                 const std::stop_token& stop);
-  static std::string select_of(const Job& job, const Partition& partition);
+  static std::string select_of(const Job& job, const lake::Snapshot& snapshot,
+                               const Partition& partition);
   base::Result<std::string> differences(Job& job, const Partition& partition,
                                         const std::string& select, const std::stop_token& stop);
   std::string prove(Job& job, const PartitionLoad& load, const RunRow& row,
                     const std::stop_token& stop);
-  base::Result<RunRow> run_proof(Job& job, const Partition& partition, const std::stop_token& stop);
-  void keep_proof(Job& job, const RunRow& row, const base::Result<std::string>& found);
+  struct Proven;
+  base::Result<Proven> compare(Job& job, const std::optional<Partition>& only,
+                               const std::stop_token& stop);
+  base::Result<void> compare_each(Job& job, const std::optional<Partition>& only,
+                                  const lake::Snapshot& snapshot, const std::set<Partition>& wanted,
+                                  Proven& proven, const std::stop_token& stop);
+  base::Result<std::string> why_not_provable(Job& job, const Partition& partition,
+                                             const std::stop_token& stop) const;
+  base::Result<std::set<Partition>> provable(const Job& job, const lake::Snapshot& snapshot,
+                                             const Ledger& ledger) const;
+  void keep_proofs(Job& job, const RunRow& row, const std::map<Partition, std::string>& found);
+  void keep_unproven(const Job& job, const RunRow& row, const base::Error& error);
+  void keep_checks(const std::vector<ChecksTable::Checked>& checked);
   void recall_proofs(Job& job);
   void note(Job& job, const std::optional<Wanted>& wanted, const base::Error* error);
 

@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "batch/attempts.hpp"
+#include "batch/events.hpp"
+#include "batch/load_target.hpp"
 #include "batch/loads.hpp"
 
 // What `Loads` keeps; loads.cpp and loads_proof.cpp share it.
@@ -43,11 +45,7 @@ struct Loads::Job {
   Job(const RunnableJob& runnable_, const std::string& pipeline, Place& place_)
       : runnable(runnable_),
         name(run_name(config())),
-        target{.pipeline = pipeline,
-               .table = config().load->table,
-               .columns = runnable.output.snapshot()->metadata->schema,
-               .partition_column = config().each_column,
-               .redshift = config().load->redshift},
+        target(target_of(pipeline, runnable.plan, runnable.output.snapshot()->metadata->schema)),
         place(place_) {}
 
   const RunnableJob runnable;
@@ -69,5 +67,21 @@ struct Loads::Job {
 
   const config::Job& config() const { return runnable.plan.job; }
 };
+
+/// Does the work, which gives a Result, as often as the job's `retry` says while the error is one
+/// that may pass. The row's attempt is the last one.
+template <class Work>
+auto Loads::attempt(Job& job, RunRow& row, const std::stop_token& stop, Work work)
+    -> decltype(work()) {
+  const auto& retry = job.config().retry;
+  auto pause = retry.first_wait;
+  for (row.attempt = 1;; ++row.attempt, pause = std::min(pause * 2, kRetryWaitMax)) {
+    auto done = work();
+    if (done || !may_pass(done.error()) || row.attempt >= retry.attempts) return done;
+    events::run_retried(parts_.tools.telemetry, row.job, row.partition, row.attempt,
+                        done.error().text());
+    if (!wait(parts_.tools.clock, pause, stop)) return done;
+  }
+}
 
 }  // namespace millrace::batch

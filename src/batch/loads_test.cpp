@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "batch/jobs.hpp"
+#include "batch/maintenance.hpp"
 #include "batch/test_bench.hpp"
 #include "postgres/connection.hpp"
 #include "postgres/test_server.hpp"
@@ -151,7 +152,7 @@ TEST_P(LoadsTest, KeepsEveryTypeOfTheLake) {
                "CAST('12345678901234567890123456.789012345678' AS DECIMAL(38,12)) AS g, true AS h, "
                "DATE '1969-12-31' AS i, TIMESTAMPTZ '1969-12-31T23:59:59.5Z' AS j, [1, 2] AS k, "
                "{x: customer, y: CAST('12345678901234567890.10' AS DECIMAL(38,2))} AS l, CAST(NULL "
-               "AS VARCHAR) AS m"));
+               "AS VARCHAR) AS m, CAST('{\"q\": [1]}' AS JSON) AS n"));
   bench.order("ann", "1", "2026-11-20T12:00:00Z");
   const auto rows = bench.open()->run("daily").value();
   ASSERT_EQ(rows.size(), 2U);
@@ -160,8 +161,19 @@ TEST_P(LoadsTest, KeepsEveryTypeOfTheLake) {
             std::string("\"nn|1|-2|3|4|1.5|0.1|12345678901234567890123456.789012345678|") +
                 (is_postgres() ? "t|1969-12-31|t" : "true|1969-12-31|true"));
   EXPECT_EQ(ask("extract(epoch FROM j) * 10"), is_postgres() ? "-5.000000" : "-5.0");
+  EXPECT_EQ(ask(is_postgres() ? "pg_typeof(n), n ->> 'q'" : "typeof(n), n ->> 'q'"),
+            is_postgres() ? "jsonb|[1]" : "JSON|[1]");
   if (!is_postgres()) return;
   EXPECT_EQ(ask("k, l"), "[1, 2]|{\"x\": \"ann\", \"y\": 12345678901234567890.10}");
+}
+
+TEST_P(LoadsTest, ATextThatIsThereTakesJson) {
+  for (const std::string type : {"VARCHAR", "JSON"}) {
+    JobsBench bench(pipeline("CAST('{\"q\": 1}' AS " + type + ") AS customer"));
+    bench.order("ann", "1", "2026-11-20T12:00:00Z");
+    EXPECT_EQ(bench.open()->run("daily").value().back().error, "");
+    EXPECT_EQ(ask("customer"), "{\"q\": 1}");
+  }
 }
 
 TEST_P(LoadsTest, ColumnsAreAddedAndWidened) {
@@ -215,18 +227,19 @@ TEST_P(LoadsTest, TheProofFindsEachRowThatIsNotWhatTheLakeHas) {
   const auto wrong = [&](const std::string& sql) {
     tamper(sql);
     bench.clock.advance(1s);
-    const auto rows = jobs->prove("daily").value();
-    EXPECT_EQ(rows.size(), 2U);
-    EXPECT_EQ(rows[0].error, "");
-    EXPECT_EQ(rows[1].status, RunStatus::Failed);
-    EXPECT_EQ(jobs->list().value()[0].load->unproven.at("2026-11-20"), rows[1].error);
+    const auto row = jobs->prove("daily").value();
+    EXPECT_EQ(row.status, RunStatus::Failed);
+    EXPECT_EQ(row.partition, "all");
+    const auto unproven = jobs->list().value()[0].load->unproven;
+    EXPECT_EQ(unproven.size(), 1U);
+    EXPECT_EQ(row.error, "1 partition differs: 2026-11-20: " + unproven.at("2026-11-20"));
     EXPECT_EQ(bench.open()->list().value()[0].load->unproven.size(), 1U) << "after a restart";
     bench.clock.advance(1s);
     const auto again = jobs->load("daily", "2026-11-20").value();
     EXPECT_EQ(again[0].status, RunStatus::Succeeded) << again[0].error;
     EXPECT_TRUE(jobs->list().value()[0].load->unproven.empty());
-    EXPECT_EQ(jobs->prove("daily", "2026-11-20").value()[0].status, RunStatus::Succeeded);
-    return rows[1].error;
+    EXPECT_EQ(jobs->prove("daily", "2026-11-20").value().status, RunStatus::Succeeded);
+    return unproven.at("2026-11-20");
   };
   EXPECT_THAT(wrong("UPDATE sales.daily SET total = 4 WHERE customer = 'bob'"),
               HasSubstr("sum(\"total\") is 7.00 in the warehouse and 5.00 in the lake"));
@@ -242,9 +255,10 @@ TEST_P(LoadsTest, TheProofFindsEachRowThatIsNotWhatTheLakeHas) {
       testing::StartsWith("checksum is "))
       << "swapped values: counts and sums are the same";
   tamper("DROP TABLE sales.daily");
-  EXPECT_THAT(jobs->prove("daily", "2026-11-20").value()[0].error, HasSubstr("does not exist"));
+  EXPECT_THAT(jobs->prove("daily", "2026-11-20").value().error, HasSubstr("does not exist"));
+  EXPECT_THAT(jobs->prove("daily").value().error, testing::StartsWith("2 partitions differ: "));
   EXPECT_THAT(bench.metrics.exposition(), HasSubstr("millrace_job_checks_total{check=\"warehouse\","
-                                                    "job_name=\"daily\",outcome=\"failed\"} 6"));
+                                                    "job_name=\"daily\",outcome=\"failed\"} 8"));
 }
 
 TEST_P(LoadsTest, TheProofFindsAFileThatTheLakeLost) {
@@ -256,9 +270,69 @@ TEST_P(LoadsTest, TheProofFindsAFileThatTheLakeLost) {
            bench.folder.path() / "tables" / "daily" / "day=2026-11-20")) {
     std::filesystem::remove(file);
   }
-  const auto rows = jobs->prove("daily").value();
-  EXPECT_EQ(rows[0].status, RunStatus::Failed);
-  EXPECT_THAT(rows[0].error, HasSubstr("the lake cannot be read"));
+  const auto row = jobs->prove("daily").value();
+  EXPECT_EQ(row.status, RunStatus::Failed);
+  EXPECT_THAT(row.error,
+              testing::StartsWith("1 partition differs: 2026-11-20: the lake cannot be read"));
+}
+
+TEST_P(LoadsTest, TheProofKnowsPartitionsOfEveryKind) {
+  for (const auto* each : {"each: hour", ""}) {
+    auto text = pipeline(kColumns);
+    text.replace(text.find("each: day"), 9, each);
+    const std::string condition = "day = $day";
+    text.replace(text.find(condition), condition.size(),
+                 *each ? "ts >= $hour AND ts < $hour + INTERVAL 1 HOUR" : "true");
+    const std::string table = *each ? "sales.hourly" : "sales.whole";
+    text.replace(text.find("sales.daily"), 11, table);
+    JobsBench bench(text);
+    bench.order("ann", "1", "1969-12-31T22:30:00Z");
+    bench.order("bob", "2", "2026-10-25T00:30:00Z");  // the clock shows both as 02:30
+    bench.order("bob", "2", "2026-10-25T01:30:00Z");
+    auto jobs = bench.open();
+    ASSERT_EQ(jobs->run("daily").value().back().status, RunStatus::Succeeded);
+    const auto good = jobs->prove("daily").value();
+    EXPECT_EQ(good.error, "");
+    EXPECT_EQ(good.rows, *each ? 3 : 2);
+    tamper("UPDATE " + table + " SET total = 9 WHERE customer = 'bob'");
+    const auto bad = jobs->prove("daily").value();
+    EXPECT_THAT(bad.error, testing::StartsWith(*each ? "2 partitions differ: 2026-10-25T00:00Z: "
+                                                     : "1 partition differs: all: "));
+    EXPECT_EQ(jobs->list().value()[0].load->unproven.size(), *each ? 2U : 1U);
+  }
+}
+
+TEST_P(LoadsTest, TheProofIsMadeEachNight) {
+  JobsBench bench(pipeline(kColumns));
+  bench.order("ann", "1", "2026-11-19T12:00:00Z");
+  bench.order("bob", "2", "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  ASSERT_EQ(jobs->run("daily").value().size(), 4U);
+  const auto maintenance = Maintenance::open({.pipeline = bench.pipeline,
+                                              .tools = bench.tools(),
+                                              .board = bench.board,
+                                              .runs = jobs->runs_table(),
+                                              .incarnations = {{"raw", "life"}},
+                                              .jobs = jobs.get()})
+                               .value();
+  const auto proofs = [&] {
+    return bench.rows(
+        "SELECT \"partition\", status, \"trigger\", rows FROM _runs "
+        "WHERE job = 'daily@reporting:proof' ORDER BY started_at");
+  };
+  maintenance->run_due();
+  EXPECT_EQ(proofs(), "");
+  bench.clock.advance(24h);
+  maintenance->run_due();
+  maintenance->run_due();
+  EXPECT_EQ(proofs(), "all|succeeded|schedule|2");
+  tamper("DELETE FROM sales.daily WHERE customer = 'ann'");
+  bench.clock.advance(24h);
+  maintenance->run_due();
+  EXPECT_THAT(proofs(), HasSubstr("all|failed|schedule"));
+  EXPECT_THAT(jobs->list().value()[0].load->unproven.at("2026-11-19"),
+              HasSubstr("count(*) is 0 in the warehouse and 1 in the lake"));
+  EXPECT_EQ(maintenance->run_all().value().back().job, "maintenance@_runs");
 }
 
 INSTANTIATE_TEST_SUITE_P(Warehouses, LoadsTest, testing::Values(Kind::DuckDb, Kind::Postgres),
@@ -351,7 +425,41 @@ TEST_P(PostgresLoadsTest, TwoLoadsOfAPartitionAtOnceAreOne) {
 INSTANTIATE_TEST_SUITE_P(Warehouses, PostgresLoadsTest, testing::Values(Kind::Postgres),
                          [](const auto&) { return "Postgres"; });
 
-TEST(Loads, AWarehouseThatIsDownDelaysNoJobAndIsCaughtUp) {
+// Nobody asks for it: its thread tries again.
+TEST(Loads, AWarehouseThatComesBackGetsWhatItMissedOldestFirst) {
+  const os::TestFolder folder;
+  const auto place = folder.path() / "later";
+  JobsBench bench(
+      shop("warehouses: {reporting: {kind: duckdb, path: " + (place / "reporting.duckdb").string() +
+           "}}\njobs:\n  daily:\n    each: day\n"
+           "    sql: SELECT count(*) AS n FROM orders WHERE day = $day\n"
+           "    load: reporting\n    retry: {attempts: 1}\n"));
+  for (const auto* day : {"2026-11-20", "2026-11-18", "2026-11-19"}) {
+    bench.order("ann", "1", std::string(day) + "T12:00:00Z");
+  }
+  auto jobs = bench.open();
+  EXPECT_EQ(jobs->run("daily").value().back().status, RunStatus::Failed);
+  std::filesystem::create_directory(place);
+  jobs->start();
+  bench.clock.advance(4min);
+  std::this_thread::sleep_for(1500ms);  // its thread has looked once more
+  EXPECT_FALSE(std::filesystem::exists(place / "reporting.duckdb")) << "not before 5 minutes";
+  bench.clock.advance(2min);
+  for (int i = 0; i < 2000 && !jobs->list().value()[0].load->waiting.empty(); ++i) {
+    std::this_thread::sleep_for(10ms);
+  }
+  jobs->stop();
+  auto other = sql::Instance::open({.threads = 1}).value();
+  auto connection = other->connect().value();
+  connection.run("ATTACH '" + (place / "reporting.duckdb").string() + "' AS w").value();
+  EXPECT_EQ(connection
+                .scalar("SELECT string_agg(\"partition\", ' ' ORDER BY loaded_at) "
+                        "FROM w.millrace_loads")
+                .value(),
+            "2026-11-18 2026-11-19 2026-11-20");
+}
+
+TEST(Loads, AWarehouseThatIsDownDelaysNoJob) {
   JobsBench bench(
       shop("warehouses: {reporting: {kind: postgres, url: 'postgres://127.0.0.1:1/x'}}\n"
            "jobs:\n  daily:\n    each: day\n"

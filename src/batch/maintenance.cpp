@@ -133,14 +133,11 @@ Result<void> Maintenance::run_due(const std::string& name) {
     last = firing;
   }
   if (!last) return {};
-  const auto row = TRY(run_one(name, Trigger::Schedule));
+  TRY(run_one(name, Trigger::Schedule));
   // In order, few files are to be opened; and what was just done is proven too.
-  if (parts_.proofs && parts_.proofs->has(name) && !stopping_.stop_requested()) {
-    const auto proven = parts_.proofs->run(name, Trigger::Schedule);
-    if (!proven && proven.error().code != Code::Cancelled) {
-      events::schedule_failed(parts_.tools.telemetry, StreamProofs::run_name(name),
-                              proven.error().text());
-    }
+  const auto proven = prove(name);
+  if (!proven && proven.error().code != Code::Cancelled) {
+    events::schedule_failed(parts_.tools.telemetry, proof_name(name), proven.error().text());
   }
   // What was broken off goes on with the next start; what another process does is not repeated.
   if (stopping_.stop_requested()) return stopped();
@@ -159,6 +156,36 @@ Result<std::vector<RunRow>> Maintenance::run(const std::optional<std::string>& t
     rows.push_back(TRY(run_one(name, Trigger::Manual)));
   }
   return rows;
+}
+
+Result<std::vector<RunRow>> Maintenance::run_all() {
+  std::vector<RunRow> rows;
+  for (const auto& name : names()) {
+    if (stopping_.stop_requested()) return stopped();
+    rows.push_back(TRY(run_one(name, Trigger::Schedule)));
+    const auto proven = TRY(prove(name));
+    rows.insert(rows.end(), proven.begin(), proven.end());
+  }
+  return rows;
+}
+
+// One run; none if it is neither filled by a stream nor loaded.
+Result<std::vector<RunRow>> Maintenance::prove(const std::string& name) {
+  std::vector<RunRow> rows;
+  if (stopping_.stop_requested()) return rows;
+  if (parts_.proofs && parts_.proofs->has(name)) {
+    for (const auto& proof : TRY(parts_.proofs->run(name, Trigger::Schedule))) {
+      rows.push_back(proof.run);
+    }
+  } else if (parts_.jobs && parts_.jobs->has_warehouse(name)) {
+    rows.push_back(TRY(parts_.jobs->prove_by_clock(name, stopping_.get_token())));
+  }
+  return rows;
+}
+
+std::string Maintenance::proof_name(const std::string& name) const {
+  const auto* job = parts_.pipeline.job(name);
+  return job ? Loads::proof_name(*job) : StreamProofs::run_name(name);
 }
 
 Result<RunRow> Maintenance::run_one(const std::string& name, Trigger trigger) {

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "batch/jobs.hpp"
 #include "batch/maintained.hpp"
 #include "batch/runs_table.hpp"
 #include "batch/stream_proofs.hpp"
@@ -27,6 +28,7 @@ struct MaintenanceParts {
   RunsTable& runs;
   std::map<std::string, std::string> incarnations = {};  ///< of the sources' present lives
   StreamProofs* proofs = nullptr;  ///< proves each stream's table after it is in order; null: no
+  Jobs* jobs = nullptr;            ///< proves what warehouses have of each job; null: no
   /// How often the clock is looked at, in real time.
   std::chrono::microseconds poll = std::chrono::seconds(1);
 };
@@ -47,7 +49,7 @@ struct MaintenanceStatus {
 /// Puts the tables in order, one after the other: removes rows that are not kept, makes large files
 /// of small ones, writes a checkpoint, and deletes commits and files that nobody needs any more.
 /// Each table's is a run in `_runs`, called `maintenance@orders`. It gives way to all who write. By
-/// the clock each table that a stream fills is then proven.
+/// the clock each table is then proven: what a stream filled, and what a warehouse has of a job.
 /// It owns the thread of its schedule.
 /// Threads: safe from any.
 class Maintenance {
@@ -68,6 +70,9 @@ class Maintenance {
   /// Errors  NotFound: no such table. Else what kept it from starting; a run that failed is an
   ///         outcome.
   base::Result<std::vector<RunRow>> run(const std::optional<std::string>& table);
+  /// What the clock would do if it was due: all tables, and the proofs.
+  /// Errors  what kept it from starting, of the first that could not be begun.
+  base::Result<std::vector<RunRow>> run_all();
   base::Result<MaintenanceStatus> status();
 
   /// To the engine that rewrites files.
@@ -87,6 +92,8 @@ class Maintenance {
   std::chrono::microseconds keep_of(const std::string& table) const;
   base::Result<void> run_due(const std::string& table);
   base::Result<RunRow> run_one(const std::string& table, Trigger trigger);
+  base::Result<std::vector<RunRow>> prove(const std::string& table);
+  std::string proof_name(const std::string& table) const;
   void run_work(Work& work, RunRow& row, Claim& claim);
   base::Result<void> do_all(Work& work);
   base::Result<void> remove_old(Work& work);

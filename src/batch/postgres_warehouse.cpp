@@ -43,6 +43,14 @@ class PostgresWarehouse final : public Warehouse {
     return ledger;
   }
 
+  Result<TableSteps> foresee(const LoadTarget& target, const std::stop_token& stop) override {
+    TRY(check_names(target));
+    const auto connection = TRY(connect(stop));
+    auto columns = TRY(columns_of(*connection, table_name_of(target)));
+    if (columns.empty()) return TableSteps{.is_new = true};
+    return TableSteps{.columns = TRY(steps_of(target, columns))};
+  }
+
   Result<std::int64_t> load(const LoadTarget& target, const PartitionLoad& load,
                             const std::stop_token& stop) override {
     auto connection = TRY(connect(stop));
@@ -66,10 +74,12 @@ class PostgresWarehouse final : public Warehouse {
 
   Dialect dialect() const override { return Dialect::Postgres; }
 
-  Result<ProofValues> measure(const LoadTarget& target, const Partition& partition,
-                              const std::stop_token& stop) override {
+  Result<PartitionProofs> measure(const LoadTarget& target, const std::optional<Partition>& only,
+                                  const std::stop_token& stop) override {
     const auto connection = TRY(connect(stop));
-    return ask(*connection, target, partition, proof_parts(target, Dialect::Postgres));
+    auto answer = TRY(connection->query(partition_proofs_query(
+        target, proof_parts(target, Dialect::Postgres), table_name_of(target), only)));
+    return partition_proofs(std::move(answer.rows));
   }
 
  private:
@@ -129,27 +139,36 @@ class PostgresWarehouse final : public Warehouse {
       columns = TRY(columns_of(connection, name));
     }
     std::vector<std::string> changes;
-    for (const auto& column : target.columns) {
-      const auto wanted = column_for(column.type);
-      const auto there = columns.find(column.name);
-      if (there == columns.end()) {
-        changes.push_back(
-            fmt::format("ADD COLUMN {} {}", base::sql_name(column.name), text_of(wanted)));
-        columns[column.name] = wanted;
-        continue;
-      }
-      const auto wider = widened(there->second, wanted);
-      if (!wider) return of_column(column.name, wider.error());
-      if (!*wider) continue;
-      changes.push_back(
-          fmt::format("ALTER COLUMN {} TYPE {}", base::sql_name(column.name), text_of(**wider)));
-      there->second = **wider;
+    for (const auto& step : TRY(steps_of(target, columns))) {
+      changes.push_back(fmt::format("{} {}{} {}", step.is_new ? "ADD COLUMN" : "ALTER COLUMN",
+                                    base::sql_name(step.column), step.is_new ? "" : " TYPE",
+                                    step.type));
     }
     if (!changes.empty()) {
       TRY(connection.query(fmt::format("ALTER TABLE {} {}", name, base::join(changes, ", "))));
     }
     TRY(connection.query("COMMIT"));
     return columns;
+  }
+
+  // What `columns` lack; they have it then.
+  static Result<std::vector<ColumnStep>> steps_of(const LoadTarget& target, Columns& columns) {
+    std::vector<ColumnStep> steps;
+    for (const auto& column : target.columns) {
+      const auto wanted = column_for(column.type);
+      const auto there = columns.find(column.name);
+      if (there == columns.end()) {
+        steps.push_back({column.name, text_of(wanted), true});
+        columns[column.name] = wanted;
+        continue;
+      }
+      const auto wider = widened(there->second, wanted);
+      if (!wider) return of_column(column.name, wider.error());
+      if (!*wider) continue;
+      steps.push_back({column.name, text_of(**wider), false});
+      there->second = **wider;
+    }
+    return steps;
   }
 
   static Result<void> check_names(const LoadTarget& target) {
@@ -262,20 +281,15 @@ class PostgresWarehouse final : public Warehouse {
                      const PartitionLoad& load) const {
     auto parts = proof_parts(target, Dialect::Postgres);
     parts.pop_back();  // the checksum comes after COMMIT: it holds no locks
-    const auto there = TRY(ask(connection, target, load.partition, parts));
+    const auto answer =
+        TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE {}", proof_list(parts),
+                                         table_name_of(target), rows_of(target, load.partition))));
+    const auto& there = answer.rows[0];
     const auto here = TRY(proof_here(engine_, parts, load.select));
     const auto differs = difference(parts, here, there);
     if (differs.empty()) return {};
     return Error{Code::Invalid,
                  differs + "; something there changes rows as they come, like a trigger"};
-  }
-
-  static Result<ProofValues> ask(Connection& connection, const LoadTarget& target,
-                                 const Partition& partition, const std::vector<ProofPart>& parts) {
-    const auto answer =
-        TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE {}", proof_list(parts),
-                                         table_name_of(target), rows_of(target, partition))));
-    return answer.rows[0];
   }
 
   const std::string url_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.hpp"
 
 namespace millrace::batch {
@@ -78,6 +80,16 @@ std::string_view bare(std::string_view text) {
   return text.ends_with('.') ? text.substr(0, text.size() - 1) : text;
 }
 
+ProofValues values_of(const sql::Chunk& chunk, std::size_t row) {
+  ProofValues values;
+  for (std::size_t i = 0; i < chunk.column_count(); ++i) {
+    const auto column = chunk.column(i);
+    values.push_back(column.is_null(row) ? std::nullopt
+                                         : std::optional<std::string>(column.text(row)));
+  }
+  return values;
+}
+
 }  // namespace
 
 ProofPart checksum_of(const LoadTarget& target, Dialect dialect) {
@@ -121,19 +133,70 @@ std::string proof_list(const std::vector<ProofPart>& parts) {
 Result<ProofValues> proof_here(sql::Instance& engine, const std::vector<ProofPart>& parts,
                                const std::string& select) {
   auto reader = TRY(engine.connect());
-  return proof_of(reader, parts, "(" + select + ")");
-}
-
-Result<ProofValues> proof_of(sql::Connection& connection, const std::vector<ProofPart>& parts,
-                             const std::string& rows_of) {
-  auto rows = TRY(connection.query(fmt::format("SELECT {} FROM {}", proof_list(parts), rows_of)));
+  auto rows = TRY(reader.query(fmt::format("SELECT {} FROM ({})", proof_list(parts), select)));
   const auto chunk = TRY(rows.next());
   CHECK(chunk && chunk->row_count() == 1);
-  ProofValues values;
-  for (std::size_t i = 0; i < chunk->column_count(); ++i) {
-    const auto column = chunk->column(i);
-    values.push_back(column.is_null(0) ? std::nullopt : std::optional<std::string>(column.text(0)));
+  return values_of(*chunk, 0);
+}
+
+std::string partition_proofs_query(const LoadTarget& target, const std::vector<ProofPart>& parts,
+                                   const std::string& rows, const std::optional<Partition>& only) {
+  const auto list = proof_list(parts);
+  if (target.partition_column.empty()) {
+    return fmt::format("SELECT CAST(0 AS VARCHAR), {} FROM {}", list, rows);
   }
+  const auto& column =
+      *std::ranges::find(target.columns, target.partition_column, &sql::Column::name);
+  const auto name = base::sql_name(column.name);
+  const auto start =
+      column.type.id() == DUCKDB_TYPE_DATE ? fmt::format("CAST({} AS TIMESTAMP)", name) : name;
+  return fmt::format(
+      "SELECT CAST(CAST(extract(epoch FROM {}) AS BIGINT) AS VARCHAR), {} FROM {}{} GROUP BY {}",
+      start, list, rows, only ? " WHERE " + rows_of(target, *only) : "", name);
+}
+
+PartitionProofs partition_proofs(std::vector<ProofValues> rows) {
+  PartitionProofs proofs;
+  for (auto& values : rows) {
+    const auto key = values.front().value_or("");
+    values.erase(values.begin());
+    proofs[key] = std::move(values);
+  }
+  return proofs;
+}
+
+Result<PartitionProofs> read_partition_proofs(sql::Connection& connection,
+                                              const std::string& query) {
+  std::vector<ProofValues> all;
+  auto rows = TRY(connection.query(query));
+  while (const auto chunk = TRY(rows.next())) {
+    for (std::size_t row = 0; row < chunk->row_count(); ++row) {
+      all.push_back(values_of(*chunk, row));
+    }
+  }
+  return partition_proofs(std::move(all));
+}
+
+std::string proof_key(const Partition& partition) {
+  using std::chrono::seconds;
+  switch (partition.each) {
+    case config::Each::Day:
+      return std::to_string(seconds(partition.day.time_since_epoch()).count());
+    case config::Each::Hour:
+      return std::to_string(
+          std::chrono::floor<seconds>(partition.start).time_since_epoch().count());
+    case config::Each::None:
+      break;
+  }
+  return "0";
+}
+
+ProofValues proof_at(const PartitionProofs& proofs, const Partition& partition,
+                     const std::vector<ProofPart>& parts) {
+  const auto found = proofs.find(proof_key(partition));
+  if (found != proofs.end()) return found->second;
+  ProofValues values(parts.size());
+  values.front() = "0";
   return values;
 }
 

@@ -143,7 +143,7 @@ class WireGate final : public RedshiftGate {
 
 }  // namespace
 
-Result<std::unique_ptr<RedshiftGate>> open_redshift_gate(const RedshiftParts& parts,
+Result<std::unique_ptr<RedshiftGate>> open_redshift_gate(const WarehouseParts& parts,
                                                          aws::Client& client,
                                                          std::stop_token stop) {
   using Gate = std::unique_ptr<RedshiftGate>;

@@ -35,7 +35,7 @@ class RedshiftGate {
 /// Redshift as the warehouse says: by HTTP, or by PostgreSQL's protocol. `parts` and `client` must
 /// outlive it.
 /// Errors  also those of `postgres::Connection::open`.
-base::Result<std::unique_ptr<RedshiftGate>> open_redshift_gate(const RedshiftParts& parts,
+base::Result<std::unique_ptr<RedshiftGate>> open_redshift_gate(const WarehouseParts& parts,
                                                                aws::Client& client,
                                                                std::stop_token stop);
 

@@ -133,10 +133,9 @@ std::string ledger_query(const LoadTarget& target, const std::optional<std::stri
       ledger_there(target), ledger_rows(target, key));
 }
 
-std::string proof_query(const LoadTarget& target, const Partition& partition) {
-  return fmt::format("SELECT {} FROM {} WHERE {}",
-                     proof_list(proof_parts(target, Dialect::Redshift)), table_there(target),
-                     rows_of(target, partition));
+std::string proof_query(const LoadTarget& target, const std::optional<Partition>& only) {
+  return partition_proofs_query(target, proof_parts(target, Dialect::Redshift), table_there(target),
+                                only);
 }
 
 std::string make_schema(const std::string& schema) {

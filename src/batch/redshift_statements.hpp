@@ -22,8 +22,8 @@ std::string catalogue_query(const LoadTarget& target);
 /// Columns: partition, life, mark, run_id, rows; of the target, or of one of its partitions.
 std::string ledger_query(const LoadTarget& target, const std::optional<std::string>& key = {});
 
-/// One row: what the partition says to the proof.
-std::string proof_query(const LoadTarget& target, const Partition& partition);
+/// A row for each partition, or for one: its key, and what it says to the proof.
+std::string proof_query(const LoadTarget& target, const std::optional<Partition>& only);
 
 /// Each of these is sent alone, outside of any transaction.
 std::string make_schema(const std::string& schema);

@@ -34,7 +34,7 @@ struct Catalogue {
 /// One load, from its beginning to its end.
 class RedshiftLoad {
  public:
-  RedshiftLoad(const RedshiftParts& parts, aws::Client& client, RedshiftGate& gate,
+  RedshiftLoad(const WarehouseParts& parts, aws::Client& client, RedshiftGate& gate,
                const std::stop_token& stop)
       : parts_(parts), client_(client), gate_(gate), stop_(stop) {}
 
@@ -202,7 +202,7 @@ class RedshiftLoad {
                         base::join(sums, " or "), sums.size() == 1 ? "is" : "are")};
   }
 
-  const RedshiftParts& parts_;
+  const WarehouseParts& parts_;
   aws::Client& client_;
   RedshiftGate& gate_;
   const std::stop_token& stop_;
@@ -210,7 +210,7 @@ class RedshiftLoad {
 
 class RedshiftWarehouse final : public Warehouse {
  public:
-  explicit RedshiftWarehouse(RedshiftParts parts) : parts_(std::move(parts)) {}
+  explicit RedshiftWarehouse(WarehouseParts parts) : parts_(std::move(parts)) {}
 
   Result<Ledger> ledger(const LoadTarget& named, const std::stop_token& stop) override {
     const auto target = TRY(in_small_letters(named));
@@ -234,25 +234,49 @@ class RedshiftWarehouse final : public Warehouse {
     return RedshiftLoad(parts_, *client, *gate, stop).run(target, load);
   }
 
+  // How long texts will be is known when they come.
+  Result<TableSteps> foresee(const LoadTarget& named, const std::stop_token& stop) override {
+    const auto target = TRY(in_small_letters(named));
+    const auto columns = TRY(redshift_columns(target));
+    auto* client = TRY(parts_.aws());
+    const auto gate = TRY(open_redshift_gate(parts_, *client, stop));
+    const auto there = TRY(RedshiftLoad(parts_, *client, *gate, stop).look(target)).columns;
+    TableSteps steps{.is_new = there.empty()};
+    for (const auto& column : columns) {
+      if (steps.is_new) break;
+      const auto found = there.find(column.name);
+      if (found != there.end()) TRY(check_holds(column, found->second));
+      if (found != there.end()) continue;
+      const bool is_text = column.type.type == "varchar";
+      steps.columns.push_back(
+          {column.name, is_text ? "VARCHAR" : redshift_text_of(column.type), true});
+    }
+    return steps;
+  }
+
   Dialect dialect() const override { return Dialect::Redshift; }
 
-  Result<ProofValues> measure(const LoadTarget& named, const Partition& partition,
-                              const std::stop_token& stop) override {
+  Result<PartitionProofs> measure(const LoadTarget& named, const std::optional<Partition>& only,
+                                  const std::stop_token& stop) override {
     const auto target = TRY(in_small_letters(named));
     auto* client = TRY(parts_.aws());
     const auto gate = TRY(open_redshift_gate(parts_, *client, stop));
-    auto rows = TRY(gate->query(proof_query(target, partition)));
-    if (rows.size() != 1) return Error{Code::Corrupt, "Redshift's answer to the proof is none"};
-    return std::move(rows.front());
+    auto proofs = partition_proofs(TRY(gate->query(proof_query(target, only))));
+    const auto columns = proof_parts(target, Dialect::Redshift).size();
+    for (const auto& [key, values] : proofs) {
+      if (values.size() == columns) continue;
+      return Error{Code::Corrupt, "Redshift's answer to the proof is none"};
+    }
+    return proofs;
   }
 
  private:
-  const RedshiftParts parts_;
+  const WarehouseParts parts_;
 };
 
 }  // namespace
 
-std::unique_ptr<Warehouse> make_redshift_warehouse(RedshiftParts parts) {
+std::unique_ptr<Warehouse> make_redshift_warehouse(WarehouseParts parts) {
   return std::make_unique<RedshiftWarehouse>(std::move(parts));
 }
 

@@ -36,8 +36,9 @@ void Jobs::note_firings() {
     const auto firing = last_firing(*job);
     const std::lock_guard lock(job->mutex);
     if (firing) job->fired = firing;
+    const bool is_held_up = job->due && !job->due->early_until;
     events::due_since(parts_.tools.telemetry, job->name(),
-                      job->due ? job->due->firing : job->fired.value_or(base::Time{}));
+                      is_held_up ? job->due->firing : job->fired.value_or(base::Time{}));
   }
 }
 
@@ -94,12 +95,17 @@ Result<bool> Jobs::run_due_partitions(Job& job, base::Time firing) {
   if (job.due && job.due->firing == firing) due.done = job.due->done;
   std::set<Partition> waiting;
   std::vector<Partition> wanted;
-  for (const auto& partition : TRY(job.freshness->partitions(firing))) {
+  const auto own = TRY(job.freshness->partitions(firing));
+  const auto coming = TRY(still_to_come(job, firing, own));
+  std::set<Partition> all(own.begin(), own.end());
+  for (const auto& [partition, at] : coming) all.insert(partition);
+  for (const auto& partition : all) {
     const bool is_over = partition.end <= firing;
     if (!is_over || due.done.contains(partition)) continue;
-    if (!TRY(job.freshness->is_stale(partition))) continue;
+    const bool is_early = coming.contains(partition);
+    if (!is_early && !TRY(job.freshness->is_stale(partition))) continue;
     due.waiting.insert(partition);
-    const bool waits = waits_for_other(job, partition) || is_filling(job, partition);
+    const bool waits = is_early || waits_for_other(job, partition) || is_filling(job, partition);
     if (waits) {
       waiting.insert(partition);
     } else {
@@ -118,10 +124,65 @@ Result<bool> Jobs::run_due_partitions(Job& job, base::Time firing) {
     (rows[i].status == RunStatus::Skipped ? waiting : due.done).insert(wanted[i]);
   }
   due.waiting = std::move(waiting);
-  const bool is_done = due.waiting.empty() && !waits_for_others(job) && !is_blocked(job, {});
+  const bool is_held_up = waits_for_others(job) || is_blocked(job, {});
+  const bool is_done = due.waiting.empty() && !is_held_up;
+  const bool is_early = !is_held_up && std::ranges::all_of(due.waiting, [&](const Partition& one) {
+    return coming.contains(one);
+  });
+  for (const auto& [partition, at] : coming) {
+    if (is_early) due.early_until = std::min(due.early_until.value_or(at), at);
+  }
   const std::lock_guard lock(job.mutex);
   job.due = std::move(due);
   return is_done;
+}
+
+// What a firing that is still ahead brings of the jobs that this one reads, and when, if that is
+// before its own next firing: a job that is scheduled before what it reads would be a period late.
+Result<Jobs::Coming> Jobs::still_to_come(const Job& job, base::Time firing,
+                                         const std::vector<Partition>& own) const {
+  Coming coming;
+  const auto own_next = job.plan.job.at->next_after(firing, zone_);
+  for (const auto& input : job.plan.inputs) {
+    const auto* other = input.is_job ? find_job(input.table) : nullptr;
+    if (!other || !other->plan.job.at || is_due(*other)) continue;
+    const auto at = next_made(*other);
+    if (at >= own_next) continue;
+    const auto theirs = TRY(owed(*other, firing));
+    if (theirs.empty()) continue;
+    const bool is_same = input.by == JobInput::By::Partition && !input.is_wide;
+    for (const auto& one : own) {
+      if (!is_same) coming.emplace(one, at);
+    }
+    for (const auto& one : theirs) {
+      if (is_same) coming.emplace(one, at);
+    }
+  }
+  return coming;
+}
+
+// The partitions that the job's next firing has to make: stale ones, and those of which what it
+// reads is not there yet.
+Result<std::set<Partition>> Jobs::owed(const Job& job, base::Time until) const {
+  std::set<Partition> found;
+  for (const auto& partition : TRY(job.freshness->partitions(until))) {
+    const bool is_over = partition.end <= until;
+    if (is_over && TRY(job.freshness->is_stale(partition))) found.insert(partition);
+  }
+  for (const auto& input : job.plan.inputs) {
+    const auto* other = input.is_job ? find_job(input.table) : nullptr;
+    const bool is_same = input.by == JobInput::By::Partition && !input.is_wide;
+    if (!other || !other->plan.job.at || !is_same) continue;
+    found.merge(TRY(owed(*other, until)));
+  }
+  return found;
+}
+
+// When a job that is not due runs again.
+base::Time Jobs::next_made(const Job& job) const {
+  const std::lock_guard lock(job.mutex);
+  if (job.due && job.due->early_until) return *job.due->early_until;
+  return job.plan.job.at->next_after(parts_.tools.clock.now(), zone_);
 }
 
 // Rows of it may still come: the committed rows of a table that it reads do not reach its end.
@@ -155,7 +216,9 @@ bool Jobs::waits_for_others(const Job& job) const {
 
 bool Jobs::is_due(const Job& job) const {
   std::lock_guard lock(job.mutex);
-  return job.due || job.fired;
+  const bool is_early =
+      job.due && job.due->early_until && parts_.tools.clock.now() < *job.due->early_until;
+  return job.fired || (job.due && !is_early);
 }
 
 bool Jobs::has_due() const {

@@ -69,8 +69,19 @@ TEST(Schedule, CatchesUpAfterDowntimeInOrderAndOnce) {
     bench.order("ann", "1", std::string(day) + "T13:00:00Z");
   }
   bench.clock.set(time_of("2026-11-19T08:00:00Z"));
-  auto jobs = bench.open();
+  std::string written;  // in the order in which it was
+  bench.disk.on_call = [&](os::DiskCall call, const os::Path& path) {
+    const auto at = path.string().find("/daily/day=");
+    const bool is_file = call == os::DiskCall::Sync && path.string().ends_with(".parquet");
+    if (is_file && at != std::string::npos) {
+      written += path.string().substr(at + 11, 10) + " ";
+    }
+  };
+  auto parts = bench.parts();
+  parts.options.threads = 1;
+  auto jobs = Jobs::open(parts).value();
   jobs->run_due();
+  EXPECT_EQ(written, "2026-11-15 2026-11-16 2026-11-17 2026-11-18 ");
   EXPECT_EQ(bench.rows("SELECT list(CAST(day AS VARCHAR) ORDER BY day) FROM daily"),
             "[2026-11-15, 2026-11-16, 2026-11-17, 2026-11-18]");
   EXPECT_EQ(bench.rows("SELECT count(*) FROM _runs"), "4");
@@ -140,6 +151,65 @@ TEST(Schedule, AJobComesAfterTheJobsThatItReads) {
             "last|all|succeeded|schedule");
   EXPECT_EQ(bench.rows("FROM after"), "2026-11-20|1");
   EXPECT_EQ(bench.rows("FROM last"), "1");
+}
+
+// What it reads runs an hour later each night: it must not be a day late for ever.
+TEST(Schedule, AJobThatIsScheduledBeforeWhatItReadsWaitsForIt) {
+  JobsBench bench(daily_at("0 2 * * *", R"(  after:
+    at: "0 1 * * *"
+    each: day
+    sql: SELECT sum(n) AS n FROM daily WHERE day = $day
+  last:
+    at: "30 0 * * *"
+    each: day
+    sql: SELECT sum(n) AS n FROM after WHERE day = $day
+  whole:
+    at: "30 1 * * *"
+    sql: SELECT sum(n) AS n FROM daily
+)"),
+                  "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-21T00:30:00Z");  // 01:30 in Berlin
+  EXPECT_EQ(bench.history(), "");
+  EXPECT_FALSE(jobs->has_due()) << "nothing holds it up: its time comes";
+  EXPECT_THAT(bench.metrics.exposition(),
+              HasSubstr("millrace_job_due_timestamp_seconds{job_name=\"last\"} 0\n"));
+  jobs = nullptr;
+  jobs = bench.open();  // what was waited for is known after a restart too
+  jobs->run_due();
+  EXPECT_EQ(bench.history(), "");
+  pass_time(bench, *jobs, "2026-11-21T12:00:00Z");
+  const std::string once =
+      "after|2026-11-20|succeeded|schedule, daily|2026-11-20|succeeded|schedule, "
+      "last|2026-11-20|succeeded|schedule, whole|all|succeeded|schedule";
+  EXPECT_EQ(bench.history(), once);
+  EXPECT_EQ(bench.rows("FROM last"), "2026-11-20|1");
+  EXPECT_EQ(bench.rows("FROM whole"), "1");
+  // Late data go through all of them in one night.
+  bench.order("ann", "1", "2026-11-20T14:00:00Z");
+  pass_time(bench, *jobs, "2026-11-22T12:00:00Z");
+  EXPECT_EQ(ran(bench, "last"), "2026-11-20 2026-11-20");
+  EXPECT_EQ(bench.rows("FROM last"), "2026-11-20|2");
+}
+
+TEST(Schedule, AJobDoesNotWaitForWhatComesAfterItsOwnNextFiring) {
+  JobsBench bench(daily_at("0 2 * * sun", R"(  after:
+    at: "0 1 * * *"
+    each: day
+    reads: [orders]
+    sql: |
+      SELECT count(*) AS n, (SELECT sum(n) FROM daily WHERE day = $day) AS total
+      FROM orders WHERE day = $day
+)"),
+                  "2026-11-17T12:00:00Z");  // a Tuesday
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-17T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-18T12:00:00Z");
+  EXPECT_EQ(ran(bench, "after"), "2026-11-17");
+  pass_time(bench, *jobs, "2026-11-23T12:00:00Z");
+  EXPECT_EQ(ran(bench, "daily"), "2026-11-17");
+  EXPECT_EQ(bench.rows("SELECT n, total FROM after"), "1|1");
 }
 
 TEST(Schedule, ARunThatFailedComesAgainAtTheNextFiring) {

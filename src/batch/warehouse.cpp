@@ -15,6 +15,20 @@ std::string in_schema_of(const LoadTarget& target, const std::string& table) {
 
 }  // namespace
 
+std::unique_ptr<Warehouse> make_warehouse(const WarehouseParts& parts) {
+  using Kind = config::Warehouse::Kind;
+  const auto& one = parts.warehouse;
+  switch (one.kind) {
+    case Kind::Postgres:
+      return make_postgres_warehouse(one.url, parts.tools.engine);
+    case Kind::DuckDb:
+      return make_duckdb_warehouse(one.path, parts.tools.engine);
+    case Kind::Redshift:
+      return make_redshift_warehouse(parts);
+  }
+  return nullptr;
+}
+
 std::string ledger_key(const Partition& partition) {
   return value_of(partition);
 }

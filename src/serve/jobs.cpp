@@ -119,7 +119,7 @@ Result<http::Response> Jobs::prove(const http::Request& request) const {
   const auto partition = TRY(body.text("partition"));
   const std::string& name = request.path_parameter("job");
   if (!parts_.pipeline.job(name)) return no_such_job(parts_.pipeline, name);
-  return runs_answer(TRY(parts_.jobs.prove(name, partition)));
+  return runs_answer({TRY(parts_.jobs.prove(name, partition))});
 }
 
 Result<http::Response> Jobs::backfill(const http::Request& request) const {

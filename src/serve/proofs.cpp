@@ -87,9 +87,7 @@ Result<http::Response> Proofs::prove(const http::Request& request) const {
   }
   for (const auto& job : parts_.pipeline.jobs) {
     if (name ? job.name != *name : !job.load) continue;
-    for (const auto& row : TRY(parts_.jobs.prove(job.name, partition))) {
-      runs.push_back(run_json(row));
-    }
+    runs.push_back(run_json(TRY(parts_.jobs.prove(job.name, partition))));
   }
   return json_answer({{"runs", std::move(runs)}});
 }

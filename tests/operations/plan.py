@@ -1,6 +1,8 @@
 """What `millrace plan` says of a changed file, and what becomes true of it."""
 import json
 
+import duckdb
+
 from harness.millrace import Millrace
 from operations import expect_equal, expect_texts
 
@@ -71,3 +73,44 @@ def test_says_what_will_be_and_it_is(folder):
         millrace.json("POST", "/v1/maintenance/runs", {"table": "sales"})
         expect_equal(texts(millrace, "SELECT count(*) FROM sales"), [["0"]], "the rows after maintenance")
         millrace.stop()
+
+
+LOADED = PIPELINE.replace("jobs:", "warehouses:\n  reporting: {kind: duckdb, path: reporting.duckdb}\njobs:") + "    load: {to: reporting, table: sales.daily}\n"
+
+
+def test_says_what_a_warehouse_will_get(folder):
+    (folder / "pipeline.yaml").write_text(PIPELINE)
+    with Millrace(folder) as millrace:
+        millrace.start()
+        send(millrace, "2026-01-10", 3)
+        send(millrace, "2026-01-11", 4)
+        millrace.settle()
+        millrace.json("POST", "/v1/jobs/daily/runs", {})
+        place = "sales.daily of the warehouse reporting"
+        expect_texts(plan(millrace, LOADED)[1], "~ job daily: load", f"+ table {place}",
+                     f"to be loaded into {place}: 2 partitions, 2026-01-10 to 2026-01-11")
+        expect_equal((folder / "reporting.duckdb").exists(), False, "whether a plan has made the warehouse")
+        millrace.stop()
+        (folder / "pipeline.yaml").write_text(LOADED)
+        millrace.start()
+        millrace.json("POST", "/v1/jobs/daily/loads", {})
+        expect_texts(plan(millrace, LOADED)[1], "nothing changes")
+        more = LOADED.replace("sum(amount) AS total", "sum(amount) AS total, max(amount) AS largest")
+        expect_texts(plan(millrace, more)[1], f"+ column largest DECIMAL(12,2) in {place}", f"to be loaded into {place}: 2 partitions")
+        elsewhere = LOADED.replace("reporting.duckdb", "other.duckdb")
+        expect_texts(plan(millrace, elsewhere)[1], "~ warehouse reporting: path", "~ job daily", f"+ table {place}", "2 partitions")
+        code, output, _ = plan(millrace, LOADED.replace("path: reporting.duckdb", 'url: "postgres://x:secret@127.0.0.1:1/x"')
+                               .replace("kind: duckdb", "kind: postgres"))
+        expect_equal(code, 0, "the exit code with a warehouse that is down")
+        expect_texts(output, "the warehouse reporting could not be asked: ", "Connection refused")
+        expect_equal("secret" in output, False, "whether the password is shown")
+        millrace.stop()
+        narrow = LOADED.replace("table: sales.daily", "table: sales.texts")
+        with duckdb.connect(folder / "reporting.duckdb") as warehouse:
+            warehouse.execute("CREATE TABLE sales.texts (day DATE, orders VARCHAR, total DECIMAL(12,2))")
+        code, output, _ = plan(millrace, narrow)
+        expect_equal(code, 1, "the exit code of what the warehouse will refuse")
+        expect_texts(output, "! job daily: load", "what was loaded before stays where it is",
+                     "loads would fail: column 'orders' is VARCHAR in the warehouse and would be BIGINT now", "the loads of 1 job would fail")
+        load = json.loads(plan(millrace, narrow, "--output", "json")[1])["changes"][0]["load"]
+        expect_equal((load["table"], load["is_new"], load["partitions"]), ("sales.texts", False, ["2026-01-10", "2026-01-11"]), "as JSON")
