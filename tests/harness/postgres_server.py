@@ -1,10 +1,13 @@
 """A PostgreSQL server of a test's own, on the loopback, in a folder that goes with it. Its programs must be there (Debian: postgresql)."""
+import contextlib
 import os
 import pathlib
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 
 from harness.ports import free_port
 
@@ -21,8 +24,15 @@ def programs():
     return pathlib.Path(initdb).resolve().parent if initdb else None
 
 
+def running():
+    """Of each process its id and its parent's."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            yield int(path.parent.name), int(path.read_text().rpartition(")")[2].split()[1])
+
+
 class PostgresServer:
-    """`url` of a running server. `kill` ends it as a crash does; `start` recovers."""
+    """`url` of a running server. `kill` and `crash` end it as crashes do; `start` recovers."""
 
     def __init__(self, is_durable=False):
         self.programs = programs()
@@ -51,6 +61,22 @@ class PostgresServer:
 
     def kill(self):
         self.run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
+
+    def crash(self):
+        """kill -9 of the server and of all that work for it, which leaves its lock behind."""
+        server = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(server, signal.SIGSTOP)  # from now on it begins no others
+        processes = [server, *(process for process, parent in running() if parent == server)]
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        while any(process in processes for process, _ in running()):  # until init has buried them; the lock holds so long
+            time.sleep(0.01)
+
+    def crash_worker(self):
+        """kill -9 of its newest process, such as the last connection's; then the server ends all others and recovers by itself."""
+        server = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(max(process for process, parent in running() if parent == server), signal.SIGKILL)
 
     def psql(self, sql, database=DATABASE):
         """The answer's lines, columns separated by `|`."""

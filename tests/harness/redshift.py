@@ -9,8 +9,6 @@ import http.server
 import io
 import json
 import re
-import socket
-import struct
 import threading
 import uuid
 
@@ -18,6 +16,8 @@ import psycopg
 import pyarrow
 import pyarrow.parquet
 from psycopg import sql as psycopg_sql
+
+from harness.postgres_proxy import PostgresProxy, Session
 
 COPY = re.compile(r"""COPY "(\w+)" FROM 's3://([^/']+)/([^']+)' IAM_ROLE (default|'([^']+)') FORMAT AS PARQUET MANIFEST""")
 NAME = r'"(?:[^"]|"")*"'
@@ -49,7 +49,7 @@ class Redshift:
     """Makes PostgreSQL's statements of Redshift's. `roles` may read `store`."""
 
     def __init__(self, postgres, store, roles=("arn:aws:iam::123456789012:role/copy", "default")):
-        self.postgres, self.store, self.roles = postgres, store, set(roles)
+        self.postgres, self.s3, self.roles = postgres, store.boto3(), set(roles)
         self.statements, self.lock = [], threading.Lock()
         postgres.psql(SETUP)
 
@@ -66,7 +66,7 @@ class Redshift:
 
     def read(self, bucket, key):
         try:
-            return self.store.boto3().get_object(Bucket=bucket, Key=key)["Body"].read()
+            return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except Exception as error:  # whatever boto3 says
             raise Refused(f"S3ServiceException: The specified key does not exist. s3://{bucket}/{key} ({error})") from None
 
@@ -122,7 +122,7 @@ class DataApi:
 
     "pass"; "lose" (done, but the answer is lost); "drop" (not done, no answer); "expired", "throttled", "gone" (refused so);
     of statements also "abort" and "fail" (all but the last is done, then all is undone); "hidden" (of DescribeStatement: it says
-    STARTED, whatever is true). `before(text)` is called before each statement of a batch runs.
+    STARTED, whatever is true). `before(text)` is called before each statement of a batch runs, and before its COMMIT.
     """
 
     WORKGROUP = "reporting"
@@ -135,6 +135,8 @@ class DataApi:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+            wbufsize = -1  # headers and body leave as one
 
             def log_message(self, *_):
                 pass
@@ -235,6 +237,8 @@ class DataApi:
                         raise Refused("as planned")
                     self.run_one(connection, statement, self.redshift.translated(text, session, is_batch))
                     statement.parts[index]["Status"] = "FINISHED"
+                if is_batch:
+                    self.before("COMMIT")
             statement.status = "FINISHED"
         except (Refused, psycopg.Error, ValueError) as error:
             statement.parts[index]["Status"] = "ABORTED" if fault == "abort" else "FAILED"
@@ -247,94 +251,30 @@ class DataApi:
             statement.rows = done.fetchall()
 
 
-class Wire:
-    """The wire protocol on the loopback. `plan(text)` says what becomes of each statement: "pass"; "lose" (done, but the connection
-    breaks before the answer); "drop" (the connection breaks before it)."""
+class Wire(PostgresProxy):
+    """The wire protocol on the loopback; its `plan` is that of PostgresProxy."""
 
     def __init__(self, redshift):
-        self.redshift, self.plan = redshift, lambda text: "pass"
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(redshift.postgres)
+        self.redshift = redshift
 
-    @property
-    def url(self):
-        return self.redshift.postgres.url.replace(f":{self.redshift.postgres.port}", f":{self.listener.getsockname()[1]}")
-
-    def close(self):
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        try:
-            with client, socket.create_connection(("127.0.0.1", self.redshift.postgres.port)) as server:
-                Session(self, client, server).run()
-        except (OSError, EOFError):
-            pass
+    def session(self, client, server):
+        return WireSession(self, client, server)
 
 
-def read_exactly(source, size):
-    data = b""
-    while len(data) < size:
-        piece = source.recv(size - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
-
-
-class Session:
-    """One connection: what the client asks passes by here, what the server answers is handed through."""
+class WireSession(Session):
+    """One connection, whose statements are Redshift's."""
 
     def __init__(self, wire, client, server):
-        self.wire, self.client, self.server = wire, client, server
-        self.stages, self.in_transaction, self.is_lost = {}, False, False
-
-    def run(self):
-        while True:
-            size = struct.unpack("!i", read_exactly(self.client, 4))[0]
-            body = read_exactly(self.client, size - 4)
-            if struct.unpack("!i", body[:4])[0] not in (80877103, 80877104):  # SSL, GSS: not here
-                break
-            self.client.sendall(b"N")
-        self.server.sendall(struct.pack("!i", size) + body)
-        threading.Thread(target=self.hand_through, daemon=True).start()
-        try:
-            while True:
-                kind = read_exactly(self.client, 1)
-                body = read_exactly(self.client, struct.unpack("!i", read_exactly(self.client, 4))[0] - 4)
-                if kind == b"P":
-                    name, text, rest = body.split(b"\0", 2)
-                    body = name + b"\0" + self.statement(text.decode()).encode() + b"\0" + rest
-                self.server.sendall(kind + struct.pack("!i", len(body) + 4) + body)
-        finally:
-            self.server.shutdown(socket.SHUT_RDWR)
-
-    def hand_through(self):
-        try:
-            while piece := self.server.recv(65536):
-                if self.is_lost:  # it was done: this is its answer
-                    break
-                self.client.sendall(piece)
-            self.client.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        super().__init__(wire, client, server)
+        self.stages, self.in_transaction = {}, False
 
     def statement(self, text):
-        fault = self.wire.plan(text)
-        if fault == "drop":
-            raise EOFError
-        self.is_lost = fault == "lose"
+        super().statement(text)
         if text in ("BEGIN", "COMMIT", "ROLLBACK"):
             self.in_transaction = text == "BEGIN"
         try:
-            return self.wire.redshift.translated(text, self.stages, self.in_transaction)
+            return self.proxy.redshift.translated(text, self.stages, self.in_transaction)
         except (Refused, ValueError) as error:
             said = str(error).replace("$", "")
             return f"DO $said$BEGIN RAISE EXCEPTION $text${said.replace('%', '%%')}$text$; END$said$"
