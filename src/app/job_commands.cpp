@@ -43,7 +43,9 @@ std::string stale_of(const Json& job) {
     const auto names = partitions_in(job, state, kShown);
     if (!names.empty()) out += fmt::format("{}{}: {}", out.empty() ? "" : "; ", state, names);
   }
-  return out.empty() ? "all fresh" : out;
+  if (!out.empty()) return out;
+  const auto partitions = job.find("partitions");
+  return partitions == job.end() || partitions->empty() ? "none yet" : "all fresh";
 }
 
 // `reporting`, `reporting: 3 wait`, with why if a load failed.

@@ -103,7 +103,7 @@ TEST(SourceErrors, NameTheMend) {
   EXPECT_EQ(source("from: files, path: x, format: csv, header: maybe, schema: {a: int}"),
             "3:50 header: 'maybe' is neither true nor false\n");
   EXPECT_EQ(source("from: log, schema: {a: int}, retention: {time: 10, bytes: 1KB}"),
-            "3:54 time: '10' is not a duration like 500ms, 10s, 5m or 24h\n"
+            "3:54 time: '10' is not a duration like 500ms, 10s, 5m, 24h or 400d\n"
             "3:65 bytes: 1KB is not within 1MiB to 1024TiB\n");
   EXPECT_EQ(errors("sources:\n"), "2:1 sources: names and their settings are expected here\n");
   EXPECT_EQ(errors("sources: [a]\n"), "2:10 sources: names and their settings are expected here\n");

@@ -60,8 +60,8 @@ def queries(scale):
     return {f"q{number}": text.replace("$scale", str(scale)) for number, text in (entry.split("\n", 1) for entry in texts)}
 
 
-def wait_for_rows(millrace, expected):
-    deadline = time.monotonic() + 600
+def wait_for_rows(millrace, expected, seconds):
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         counts = ", ".join(f"(SELECT count(*) FROM {name})" for name in TABLES)
         row = millrace.json("POST", "/v1/query", {"sql": f"SELECT {counts}"})["rows"][0]
@@ -101,7 +101,7 @@ def judge(folder, scale):
     with Millrace(folder) as millrace:
         start = time.monotonic()
         millrace.start()
-        wait_for_rows(millrace, expected)
+        wait_for_rows(millrace, expected, seconds=600 + 1500 * scale)
         print(f"{sum(expected)} rows loaded in {time.monotonic() - start:.1f} s")
         for name, text in queries(scale).items():
             start = time.monotonic()
