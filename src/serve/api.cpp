@@ -75,6 +75,7 @@ Api::Api(ApiParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
 // What the workers still run uses the rest: they end first.
 Api::~Api() {
   state_->tails.end();
+  state_->report_answers.stop_renewing();
   state_->tail_workers.stop();
   state_->operation_workers.stop();
   state_->query_workers.stop();

@@ -56,6 +56,7 @@ struct ReportAnswers::Flight {
   const std::string sql;
   const flow::Parameters parameters;
   const std::shared_ptr<StopWatch> watch;  ///< stops it when nobody waits any more
+  const bool is_ahead = false;             ///< it needs nobody who waits
   std::vector<std::shared_ptr<Waiter>> waiters = {};
   std::optional<base::SteadyTime> taken_at = {};  ///< none: it has not begun
   std::optional<flow::Editions> editions = {};    ///< of its cut
@@ -113,9 +114,10 @@ void ReportAnswers::answer(const std::shared_ptr<http::Exchange>& exchange, Repo
   {
     const std::lock_guard lock(mutex_);
     known = find(waiter->asked, now);
+    if (known) to_start = renewal_of(*known, waiter->asked, now);
     if (!known && waiting_ < kWaitingMax) {
       const auto flight = flight_for(waiter->asked, now);
-      if (flight->waiters.empty()) to_start = flight;
+      if (flight->waiters.empty() && !flight->is_ahead) to_start = flight;
       flight->waiters.push_back(waiter);
       waiter->flight = flight;
       ++waiting_;
@@ -123,7 +125,7 @@ void ReportAnswers::answer(const std::shared_ptr<http::Exchange>& exchange, Repo
     is_refused = !known && !waiter->flight;
   }
   if (is_refused) return fail(*waiter, too_many());
-  if (known) return deliver(waiter, known, "memory");
+  if (known) deliver(waiter, known, "memory");
   if (to_start && !workers_.try_run([this, to_start] { run(to_start); })) {
     end(*to_start, too_many());
   }
@@ -159,12 +161,46 @@ std::shared_ptr<const ReportResult> ReportAnswers::find(const ReportQuestion& as
   return is_good ? result : nullptr;
 }
 
+// What is known may still be given, but not for long, and something has come since: it is computed
+// anew in time, or each time that it becomes too old somebody would have to wait.
+std::shared_ptr<ReportAnswers::Flight> ReportAnswers::renewal_of(const ReportResult& known,
+                                                                 const ReportQuestion& asked,
+                                                                 const flow::Editions& now) {
+  const base::SteadyTime::duration max_age = asked.report->max_age;
+  const bool is_as_it_was = reads_.at(asked.report->name).is_steady && known.editions == now;
+  const auto lead = std::clamp(2 * known.took, max_age / 10, max_age / 2);
+  const bool is_soon_old = parts_.clock.steady_now() - known.taken_at >= max_age - lead;
+  if (is_as_it_was || !is_soon_old || known.is_too_large) return nullptr;
+  if (known.is_renewed || !is_renewing_) return nullptr;
+  known.is_renewed = true;
+  const auto until = std::chrono::steady_clock::now() + asked.question.timeout;
+  auto flight =
+      std::make_shared<Flight>(Flight{asked.key, asked.question.sql, asked.question.parameters,
+                                      queries_.deadlines().watch(until), true});
+  flights_[asked.key].push_back(flight);
+  return flight;
+}
+
+void ReportAnswers::stop_renewing() {
+  std::vector<std::shared_ptr<Flight>> flights;
+  {
+    const std::lock_guard lock(mutex_);
+    is_renewing_ = false;
+    for (const auto& [key, all] : flights_) {
+      std::ranges::copy_if(all, std::back_inserter(flights), [](const auto& flight) {
+        return flight->is_ahead && flight->waiters.empty();
+      });
+    }
+  }
+  for (const auto& flight : flights) flight->watch->stop(StopReason::ClientIsGone);
+}
+
 // One that has not taken its cut yet, or whose answer may be given though it has; else a new one.
 std::shared_ptr<ReportAnswers::Flight> ReportAnswers::flight_for(const ReportQuestion& asked,
                                                                  const flow::Editions& now) {
   auto& flights = flights_[asked.key];
   for (const auto& flight : flights) {
-    if (flight->waiters.empty()) continue;  // it is being stopped
+    if (flight->waiters.empty() && !flight->is_ahead) continue;  // it is being stopped
     if (!flight->taken_at) return flight;
     const auto editions = flight->editions.value_or(flow::Editions());
     if (may_be_given(asked, editions, *flight->taken_at, now)) return flight;
@@ -192,7 +228,7 @@ void ReportAnswers::leave(Waiter& waiter) {
     if (!flight) return;
     std::erase_if(flight->waiters, [&](const auto& one) { return one.get() == &waiter; });
     --waiting_;
-    is_last = flight->waiters.empty();
+    is_last = flight->waiters.empty() && !flight->is_ahead;
     if (is_last) forget(*flight);
   }
   if (is_last) flight->watch->stop(StopReason::ClientIsGone);
@@ -203,7 +239,7 @@ void ReportAnswers::leave(Waiter& waiter) {
 void ReportAnswers::run(const std::shared_ptr<Flight>& flight) {
   {
     const std::lock_guard lock(mutex_);
-    if (flight->waiters.empty()) return;
+    if (flight->waiters.empty() && !flight->is_ahead) return;
     flight->taken_at = parts_.clock.steady_now();
   }
   end(*flight, compute(*flight));
@@ -236,6 +272,7 @@ ReportAnswers::Outcome ReportAnswers::compute(Flight& flight) {
   auto done = read();
   flight.watch->set_interrupt({});
   TRY(std::move(done));
+  result->took = parts_.clock.steady_now() - result->taken_at;
   if (result->is_too_large) {
     result->chunks.clear();
     result->bytes = 0;

@@ -20,7 +20,8 @@ struct ReportQuestion {
 };
 
 /// Answers reports. Who asks the same before anything changed in the tables that it reads gets the
-/// same rows, from memory; so does, with `max_age`, who asks soon enough. Equal questions at one
+/// same rows, from memory; so does, with `max_age`, who asks soon enough. Who asks shortly before
+/// they would be too old has them computed anew for those who come after. Equal questions at one
 /// time are computed once: whoever comes before a computation took its cut shares it.
 /// Threads: safe from any.
 class ReportAnswers {
@@ -31,6 +32,8 @@ class ReportAnswers {
   /// Answers the exchange, now or later. It is left out when its time is up or its client goes
   /// away; the computation goes on for others who wait.
   void answer(const std::shared_ptr<http::Exchange>& exchange, ReportQuestion asked);
+  /// Ends what is computed for nobody who waits, and begins nothing like it any more.
+  void stop_renewing();
 
  private:
   struct Waiter;
@@ -55,6 +58,8 @@ class ReportAnswers {
   void fail(const Waiter& waiter, base::Error error, bool has_started = false) const;
 
   // The caller holds mutex_.
+  std::shared_ptr<Flight> renewal_of(const ReportResult& known, const ReportQuestion& asked,
+                                     const flow::Editions& now);
   std::shared_ptr<const ReportResult> find(const ReportQuestion& asked, const flow::Editions& now);
   std::shared_ptr<Flight> flight_for(const ReportQuestion& asked, const flow::Editions& now);
   void forget(const Flight& flight);
@@ -67,6 +72,7 @@ class ReportAnswers {
   ReportResults results_;                                                // Guarded by mutex_.
   std::map<std::string, std::vector<std::shared_ptr<Flight>>> flights_;  // Guarded by mutex_.
   std::size_t waiting_ = 0;  // Guarded by mutex_. In all flights.
+  bool is_renewing_ = true;  // Guarded by mutex_.
 };
 
 }  // namespace millrace::serve

@@ -19,8 +19,11 @@ struct ReportResult {
   std::vector<sql::Column> columns;
   std::vector<sql::Chunk> chunks;  ///< never changed again: many read them at once
   std::map<std::string, base::TableVersion> versions;
-  flow::Editions editions;    ///< of the tables that were read
-  base::SteadyTime taken_at;  ///< when the cut was taken, or before
+  flow::Editions editions;             ///< of the tables that were read
+  base::SteadyTime taken_at;           ///< when the cut was taken, or before
+  base::SteadyTime::duration took{0};  ///< from then to the last row
+  /// Somebody computes, or computed, what comes after it. Changed by `ReportAnswers` alone.
+  mutable bool is_renewed = false;
   std::uint64_t value_bytes = 0;
   std::uint64_t bytes = 0;    ///< about what they take in memory
   bool is_too_large = false;  ///< the rows were not kept

@@ -136,6 +136,7 @@ reports:
     sql: >
       SELECT i, 'o' || i AS id, order_id, amount, day, [i, i + 1] AS l
       FROM checked_orders, range(500) t(i) ORDER BY order_id, i
+  second: {sql: SELECT count(*) AS n FROM checked_orders, max_age: 1s}
   clock: {sql: SELECT now() AS t}
   large: {sql: "SELECT repeat('x', 200) || i AS t FROM range(5000) t(i)"}
   failing: {sql: "SELECT CAST('x' || count(*) AS INTEGER) AS n FROM checked_orders"}
