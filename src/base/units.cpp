@@ -82,8 +82,9 @@ Result<std::chrono::microseconds> parse_duration(std::string_view text) {
     rest.remove_prefix(unit->name.size());
   }
   if (!is_good || total > kDurationMax) {
-    return Error{Code::Invalid,
-                 fmt::format("'{}' is not a duration like 500ms, 10s, 5m, 24h or 400d", printable(text))};
+    return Error{
+        Code::Invalid,
+        fmt::format("'{}' is not a duration like 500ms, 10s, 5m, 24h or 400d", printable(text))};
   }
   return std::chrono::microseconds(std::llround(total));
 }

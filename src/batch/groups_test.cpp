@@ -147,8 +147,9 @@ TEST(Groups, FewRowsAreWhatTheyAreByTheOtherWay) {
     sql: |
       WITH orders AS (SELECT * FROM orders WHERE day = $day)
       SELECT customer, count(*) AS n, sum(amount) AS total, [amount, NULL] AS amounts,
-             {a: [customer], b: CAST(NULL AS INTEGER)} AS nested, CAST('{"q": 1}' AS JSON) AS j, NULL::BLOB AS nothing,
-             max(ts) AS newest, avg(CAST(amount AS DOUBLE)) AS mean, bool_and(amount > 1) AS all_large
+             {a: [customer], b: CAST(NULL AS INTEGER)} AS nested, NULL::BLOB AS nothing,
+             CAST('{"q": 1}' AS JSON) AS j, max(ts) AS newest,
+             avg(CAST(amount AS DOUBLE)) AS mean, bool_and(amount > 1) AS all_large
       FROM orders GROUP BY customer, amount
 )";
   JobsBench bench(shop("jobs:\n  few:" + body + "  judged:" + body +

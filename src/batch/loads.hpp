@@ -105,9 +105,9 @@ class Loads {
   struct Proven;
   base::Result<Proven> compare(Job& job, const std::optional<Partition>& only,
                                const std::stop_token& stop);
-  base::Result<void> compare_each(Job& job, const std::optional<Partition>& only,
-                                  const lake::Snapshot& snapshot, const std::set<Partition>& wanted,
-                                  Proven& proven, const std::stop_token& stop);
+  struct Provable;
+  base::Result<Proven> compare_each(Job& job, const Provable& provable,
+                                    const std::stop_token& stop);
   base::Result<std::string> why_not_provable(Job& job, const Partition& partition,
                                              const std::stop_token& stop) const;
   base::Result<std::set<Partition>> provable(const Job& job, const lake::Snapshot& snapshot,

@@ -61,6 +61,13 @@ struct Loads::Proven {
   std::int64_t rows = 0;                   ///< in the warehouse
 };
 
+/// What there is to compare.
+struct Loads::Provable {
+  const lake::Snapshot& snapshot;         ///< of the job's table
+  const std::set<Partition>& partitions;  ///< that are loaded as the snapshot has them
+  const std::optional<Partition>& only;   ///< it is this one
+};
+
 // What differs in one partition; empty: nothing.
 Result<std::string> Loads::differences(Job& job, const Partition& partition,
                                        const std::string& select, const std::stop_token& stop) {
@@ -161,9 +168,8 @@ Result<Loads::Proven> Loads::compare(Job& job, const std::optional<Partition>& o
   const auto snapshot = job.runnable.output.snapshot();
   auto wanted = TRY(provable(job, *snapshot, ledger));
   if (only) std::erase_if(wanted, [&](const Partition& one) { return one != *only; });
-  Proven proven;
-  if (wanted.empty()) return proven;
-  TRY(compare_each(job, only, *snapshot, wanted, proven, stop));
+  if (wanted.empty()) return Proven();
+  auto proven = TRY(compare_each(job, {*snapshot, wanted, only}, stop));
   const bool holds =
       std::ranges::all_of(proven.found, [](const auto& one) { return one.second.empty(); });
   if (holds) return proven;
@@ -178,15 +184,16 @@ Result<Loads::Proven> Loads::compare(Job& job, const std::optional<Partition>& o
 }
 
 // All at once: one statement here, and one there.
-Result<void> Loads::compare_each(Job& job, const std::optional<Partition>& only,
-                                 const lake::Snapshot& snapshot, const std::set<Partition>& wanted,
-                                 Proven& proven, const std::stop_token& stop) {
+Result<Loads::Proven> Loads::compare_each(Job& job, const Provable& provable,
+                                          const std::stop_token& stop) {
+  const auto& [snapshot, partitions, only] = provable;
   auto& warehouse = *job.place.warehouse;
+  Proven proven;
   const auto there = warehouse.measure(job.target, only, stop);
   if (!there) {
     if (!is_finding(there.error())) return there.error();
-    for (const auto& partition : wanted) proven.found[partition] = there.error().text();
-    return {};
+    for (const auto& partition : partitions) proven.found[partition] = there.error().text();
+    return proven;
   }
   const auto parts = proof_parts_here(job.target, warehouse.dialect());
   const auto rows =
@@ -195,7 +202,7 @@ Result<void> Loads::compare_each(Job& job, const std::optional<Partition>& only,
   const sql::InterruptOnStop interrupt(reader, stop);
   const auto here = read_partition_proofs(
       reader, partition_proofs_query(job.target, parts, "(" + rows + ")", only));
-  for (const auto& partition : wanted) {
+  for (const auto& partition : partitions) {
     if (stop.stop_requested()) return Error{Code::Cancelled, "the program was stopped"};
     const auto theirs = proof_at(*there, partition, parts);
     proven.rows += std::stoll(theirs.front().value_or("0"));
@@ -204,7 +211,7 @@ Result<void> Loads::compare_each(Job& job, const std::optional<Partition>& only,
         here ? difference(parts, proof_at(*here, partition, parts), theirs)
              : TRY(differences(job, partition, select_of(job, snapshot, partition), stop));
   }
-  return {};
+  return proven;
 }
 
 // Into `_checks`, the metrics and the status.

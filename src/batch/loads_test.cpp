@@ -1,85 +1,14 @@
-#include "batch/loads.hpp"
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
+
+#include <thread>
 
 #include "batch/jobs.hpp"
-#include "batch/maintenance.hpp"
-#include "batch/test_bench.hpp"
-#include "postgres/connection.hpp"
-#include "postgres/test_server.hpp"
+#include "batch/test_loads.hpp"
 
 namespace millrace::batch {
 namespace {
 
 using testing::HasSubstr;
-
-/// A job that is loaded, into a DuckDB file and, where there is a server, into PostgreSQL.
-enum class Kind : std::uint8_t { DuckDb, Postgres };
-
-class LoadsTest : public testing::TestWithParam<Kind> {
- protected:
-  void SetUp() override {
-    if (GetParam() != Kind::Postgres) return;
-    const auto url = postgres::test_server();
-    if (!url) GTEST_SKIP() << "MILLRACE_TEST_POSTGRES names no server";
-    server_ = postgres::Connection::open({.url = *url}).value();
-    server_->query("DROP SCHEMA IF EXISTS sales CASCADE").value();
-  }
-  bool is_postgres() const { return GetParam() == Kind::Postgres; }
-
-  /// The job `daily`, whose SELECT is `columns` of `orders`, grouped.
-  std::string pipeline(const std::string& columns) const {
-    const std::string warehouse = is_postgres()
-                                      ? "{kind: postgres, url: '" + *postgres::test_server() + "'}"
-                                      : "{kind: duckdb, path: " + file() + "}";
-    return shop("warehouses:\n  reporting: " + warehouse + "\njobs:\n  daily:\n    each: day\n" +
-                "    sql: |\n      SELECT " + columns +
-                " FROM orders WHERE day = $day GROUP BY ALL\n" +
-                "    load: {to: reporting, table: sales.daily}\n" +
-                "    retry: {attempts: 2, wait: 1ms}\n");
-  }
-  std::string file() const { return (folder_.path() / "reporting.duckdb").string(); }
-
-  /// Does something in the warehouse that the pipeline knows nothing of.
-  void tamper(const std::string& sql) {
-    if (is_postgres()) {
-      server_->query(sql).value();
-      return;
-    }
-    auto other = sql::Instance::open({.threads = 1}).value();
-    auto connection = other->connect().value();
-    connection.run("ATTACH '" + file() + "' AS w").value();
-    connection.run("USE w").value();
-    connection.run(sql).value();
-  }
-
-  /// What the warehouse answers: `1|a, 2|b`.
-  std::string ask(const std::string& select) {
-    const auto all = "SELECT coalesce(string_agg(line, ', '), '') FROM (SELECT concat_ws('|', " +
-                     select + ") AS line FROM sales.daily ORDER BY 1) AS lines";
-    return ask_whole(all);
-  }
-  std::string ask_whole(const std::string& sql) {
-    if (is_postgres()) {
-      const auto answer = server_->query(sql);
-      if (!answer) return answer.error().text();
-      return answer->rows.empty() ? "" : answer->rows[0][0].value_or("NULL");
-    }
-    auto other = sql::Instance::open({.threads = 1}).value();
-    auto connection = other->connect().value();
-    connection.run("ATTACH '" + file() + "' AS w").value();
-    connection.run("USE w").value();
-    const auto value = connection.scalar(sql);
-    return value ? value->value_or("NULL") : value.error().text();
-  }
-
-  os::TestFolder folder_;
-  std::unique_ptr<postgres::Connection> server_;
-};
-
-constexpr const char* kColumns = "customer, count(*) AS orders, sum(amount) AS total";
-constexpr const char* kAll = "day, customer, orders, total";
 
 TEST_P(LoadsTest, EachRunIsLoadedAndReplacesItsPartition) {
   JobsBench bench(pipeline(kColumns));
@@ -212,127 +141,6 @@ TEST_P(LoadsTest, ANameThatPostgresWouldCutIsRefusedWithTheMend) {
   const auto rows = bench.open()->run("daily").value();
   EXPECT_EQ(rows.back().status, RunStatus::Failed);
   EXPECT_THAT(rows.back().error, HasSubstr("has a name of 64 bytes; PostgreSQL's have 63 at most"));
-}
-
-TEST_P(LoadsTest, TheProofFindsEachRowThatIsNotWhatTheLakeHas) {
-  JobsBench bench(pipeline(kColumns));
-  bench.order("ann", "1", "2026-11-19T12:00:00Z");
-  bench.order("bob", "2", "2026-11-20T12:00:00Z");
-  bench.order("cid", "3", "2026-11-20T12:00:00Z");
-  auto jobs = bench.open();
-  EXPECT_EQ(jobs->prove("daily", "2026-11-20").error().code, base::Code::NotFound);
-  ASSERT_EQ(jobs->run("daily").value().size(), 4U);
-  EXPECT_EQ(bench.rows("SELECT \"check\", kind, outcome FROM _checks"),
-            "warehouse|proof|passed, warehouse|proof|passed");
-  const auto wrong = [&](const std::string& sql) {
-    tamper(sql);
-    bench.clock.advance(1s);
-    const auto row = jobs->prove("daily").value();
-    EXPECT_EQ(row.status, RunStatus::Failed);
-    EXPECT_EQ(row.partition, "all");
-    const auto unproven = jobs->list().value()[0].load->unproven;
-    EXPECT_EQ(unproven.size(), 1U);
-    EXPECT_EQ(row.error, "1 partition differs: 2026-11-20: " + unproven.at("2026-11-20"));
-    EXPECT_EQ(bench.open()->list().value()[0].load->unproven.size(), 1U) << "after a restart";
-    bench.clock.advance(1s);
-    const auto again = jobs->load("daily", "2026-11-20").value();
-    EXPECT_EQ(again[0].status, RunStatus::Succeeded) << again[0].error;
-    EXPECT_TRUE(jobs->list().value()[0].load->unproven.empty());
-    EXPECT_EQ(jobs->prove("daily", "2026-11-20").value().status, RunStatus::Succeeded);
-    return unproven.at("2026-11-20");
-  };
-  EXPECT_THAT(wrong("UPDATE sales.daily SET total = 4 WHERE customer = 'bob'"),
-              HasSubstr("sum(\"total\") is 7.00 in the warehouse and 5.00 in the lake"));
-  EXPECT_THAT(wrong("DELETE FROM sales.daily WHERE customer = 'bob'"),
-              HasSubstr("count(*) is 1 in the warehouse and 2 in the lake"));
-  EXPECT_THAT(wrong("INSERT INTO sales.daily SELECT * FROM sales.daily WHERE customer = 'bob'"),
-              HasSubstr("count(*) is 3 in the warehouse and 2 in the lake"));
-  EXPECT_THAT(wrong("UPDATE sales.daily SET customer = 'bop' WHERE customer = 'bob'"),
-              testing::StartsWith("checksum is "));
-  EXPECT_THAT(
-      wrong("UPDATE sales.daily SET total = 5 - total, orders = 1 WHERE customer IN ('bob', "
-            "'cid')"),
-      testing::StartsWith("checksum is "))
-      << "swapped values: counts and sums are the same";
-  tamper("DROP TABLE sales.daily");
-  EXPECT_THAT(jobs->prove("daily", "2026-11-20").value().error, HasSubstr("does not exist"));
-  EXPECT_THAT(jobs->prove("daily").value().error, testing::StartsWith("2 partitions differ: "));
-  EXPECT_THAT(bench.metrics.exposition(), HasSubstr("millrace_job_checks_total{check=\"warehouse\","
-                                                    "job_name=\"daily\",outcome=\"failed\"} 8"));
-}
-
-TEST_P(LoadsTest, TheProofFindsAFileThatTheLakeLost) {
-  JobsBench bench(pipeline(kColumns));
-  bench.order("ann", "1", "2026-11-20T12:00:00Z");
-  auto jobs = bench.open();
-  ASSERT_EQ(jobs->run("daily").value().back().status, RunStatus::Succeeded);
-  for (const auto& file : std::filesystem::recursive_directory_iterator(
-           bench.folder.path() / "tables" / "daily" / "day=2026-11-20")) {
-    std::filesystem::remove(file);
-  }
-  const auto row = jobs->prove("daily").value();
-  EXPECT_EQ(row.status, RunStatus::Failed);
-  EXPECT_THAT(row.error,
-              testing::StartsWith("1 partition differs: 2026-11-20: the lake cannot be read"));
-}
-
-TEST_P(LoadsTest, TheProofKnowsPartitionsOfEveryKind) {
-  for (const auto* each : {"each: hour", ""}) {
-    auto text = pipeline(kColumns);
-    text.replace(text.find("each: day"), 9, each);
-    const std::string condition = "day = $day";
-    text.replace(text.find(condition), condition.size(),
-                 *each ? "ts >= $hour AND ts < $hour + INTERVAL 1 HOUR" : "true");
-    const std::string table = *each ? "sales.hourly" : "sales.whole";
-    text.replace(text.find("sales.daily"), 11, table);
-    JobsBench bench(text);
-    bench.order("ann", "1", "1969-12-31T22:30:00Z");
-    bench.order("bob", "2", "2026-10-25T00:30:00Z");  // the clock shows both as 02:30
-    bench.order("bob", "2", "2026-10-25T01:30:00Z");
-    auto jobs = bench.open();
-    ASSERT_EQ(jobs->run("daily").value().back().status, RunStatus::Succeeded);
-    const auto good = jobs->prove("daily").value();
-    EXPECT_EQ(good.error, "");
-    EXPECT_EQ(good.rows, *each ? 3 : 2);
-    tamper("UPDATE " + table + " SET total = 9 WHERE customer = 'bob'");
-    const auto bad = jobs->prove("daily").value();
-    EXPECT_THAT(bad.error, testing::StartsWith(*each ? "2 partitions differ: 2026-10-25T00:00Z: "
-                                                     : "1 partition differs: all: "));
-    EXPECT_EQ(jobs->list().value()[0].load->unproven.size(), *each ? 2U : 1U);
-  }
-}
-
-TEST_P(LoadsTest, TheProofIsMadeEachNight) {
-  JobsBench bench(pipeline(kColumns));
-  bench.order("ann", "1", "2026-11-19T12:00:00Z");
-  bench.order("bob", "2", "2026-11-20T12:00:00Z");
-  auto jobs = bench.open();
-  ASSERT_EQ(jobs->run("daily").value().size(), 4U);
-  const auto maintenance = Maintenance::open({.pipeline = bench.pipeline,
-                                              .tools = bench.tools(),
-                                              .board = bench.board,
-                                              .runs = jobs->runs_table(),
-                                              .incarnations = {{"raw", "life"}},
-                                              .jobs = jobs.get()})
-                               .value();
-  const auto proofs = [&] {
-    return bench.rows(
-        "SELECT \"partition\", status, \"trigger\", rows FROM _runs "
-        "WHERE job = 'daily@reporting:proof' ORDER BY started_at");
-  };
-  maintenance->run_due();
-  EXPECT_EQ(proofs(), "");
-  bench.clock.advance(24h);
-  maintenance->run_due();
-  maintenance->run_due();
-  EXPECT_EQ(proofs(), "all|succeeded|schedule|2");
-  tamper("DELETE FROM sales.daily WHERE customer = 'ann'");
-  bench.clock.advance(24h);
-  maintenance->run_due();
-  EXPECT_THAT(proofs(), HasSubstr("all|failed|schedule"));
-  EXPECT_THAT(jobs->list().value()[0].load->unproven.at("2026-11-19"),
-              HasSubstr("count(*) is 0 in the warehouse and 1 in the lake"));
-  EXPECT_EQ(maintenance->run_all().value().back().job, "maintenance@_runs");
 }
 
 INSTANTIATE_TEST_SUITE_P(Warehouses, LoadsTest, testing::Values(Kind::DuckDb, Kind::Postgres),

@@ -75,7 +75,9 @@ def test_says_what_will_be_and_it_is(folder):
         millrace.stop()
 
 
-LOADED = PIPELINE.replace("jobs:", "warehouses:\n  reporting: {kind: duckdb, path: reporting.duckdb}\njobs:") + "    load: {to: reporting, table: sales.daily}\n"
+LOADED = PIPELINE.replace("jobs:", "warehouses:\n  reporting: {kind: duckdb, path: reporting.duckdb}\njobs:") + """\
+    load: {to: reporting, table: sales.daily}
+"""
 
 
 def test_says_what_a_warehouse_will_get(folder):
@@ -110,7 +112,7 @@ def test_says_what_a_warehouse_will_get(folder):
             warehouse.execute("CREATE TABLE sales.texts (day DATE, orders VARCHAR, total DECIMAL(12,2))")
         code, output, _ = plan(millrace, narrow)
         expect_equal(code, 1, "the exit code of what the warehouse will refuse")
-        expect_texts(output, "! job daily: load", "what was loaded before stays where it is",
-                     "loads would fail: column 'orders' is VARCHAR in the warehouse and would be BIGINT now", "the loads of 1 job would fail")
+        expect_texts(output, "! job daily: load", "what was loaded before stays where it is", "the loads of 1 job would fail",
+                     "loads would fail: column 'orders' is VARCHAR in the warehouse and would be BIGINT now")
         load = json.loads(plan(millrace, narrow, "--output", "json")[1])["changes"][0]["load"]
         expect_equal((load["table"], load["is_new"], load["partitions"]), ("sales.texts", False, ["2026-01-10", "2026-01-11"]), "as JSON")

@@ -123,7 +123,8 @@ def test_every_type_arrives(folder):
         expect_texts(told(millrace, "job", "run", "daily"), "daily@reporting 2026-11-20 succeeded, 1 row")
         expect_equal(place.rows('customer, a, b, c, d, e, f, g, h, i, j AT TIME ZONE \'UTC\', k, l, m, "n n", o', ""),
                      ['c0|1|-2|3|1|1.5|0.1|12345678901234567890123456.789012345678|t|1969-12-31|1969-12-31 23:59:59.5|[1, null, 2]|'
-                      '{"x": "c0\\"\\\\", "y": 12345678901234567890.10, "z": [{"q": null}]}||ü\'\\|{"a": [1.50]}'], "what the warehouse has")
+                      '{"x": "c0\\"\\\\", "y": 12345678901234567890.10, "z": [{"q": null}]}||ü\'\\|{"a": [1.50]}'],
+                     "what the warehouse has")
         millrace.stop()
 
 
