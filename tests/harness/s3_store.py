@@ -8,9 +8,6 @@ import subprocess
 import sys
 import time
 
-import boto3
-from botocore.config import Config
-
 from harness.ports import free_port
 
 REGION = "us-east-1"
@@ -75,6 +72,7 @@ class S3Store:
                 time.sleep(0.1)
 
     def make_moto_key(self):
+        import boto3  # which the Python of Spark's tests has not
         iam = boto3.client("iam", endpoint_url=self.url, region_name=REGION, aws_access_key_id="any", aws_secret_access_key="any")
         iam.create_user(UserName="millrace")
         key = iam.create_access_key(UserName="millrace")["AccessKey"]
@@ -89,6 +87,8 @@ class S3Store:
                 "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "no_proxy": "127.0.0.1"}
 
     def boto3(self, service="s3"):
+        import boto3
+        from botocore.config import Config
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id=self.access_key,
                             aws_secret_access_key=self.secret_key,
                             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}))
