@@ -129,5 +129,43 @@ TEST_F(Columns, GoneOrOfAnotherTypeAreRefusedWithTheMend) {
   EXPECT_THAT(refused.error().text(), HasSubstr("column 'id' was BIGINT and is VARCHAR now"));
 }
 
+// To COPY both zeros are one entry of a dictionary, and it looks for one of them where the other
+// was written.
+TEST_F(Columns, ZerosOfBothSignsAreKeptAndFound) {
+  const auto list = sql::Type::list(sql::Type(DUCKDB_TYPE_DOUBLE));
+  for (const bool is_flat : {true, false}) {
+    const Schema schema = is_flat ? Schema{{"day", sql::Type(DUCKDB_TYPE_DATE)},
+                                           {"x", sql::Type(DUCKDB_TYPE_DOUBLE)},
+                                           {"y", sql::Type(DUCKDB_TYPE_FLOAT)}}
+                                  : Schema{{"day", sql::Type(DUCKDB_TYPE_DATE)}, {"l", list}};
+    const Tools tools{disk, *engine, clock, random, {log, metrics}};
+    auto table =
+        Table::open_or_create(folder.path() / (is_flat ? "flat" : "nested"), schema, {"day"}, tools)
+            .value();
+    const std::string value = "CAST(['-0.0', '0.0', '1.5'][1 + CAST(i % 3 AS INTEGER)] AS DOUBLE)";
+    const auto columns =
+        is_flat ? value + " AS x, CAST(" + value + " AS FLOAT) AS y" : "[" + value + "] AS l";
+    const auto files =
+        write_data_files(*connection, *table,
+                         "(SELECT DATE '2026-11-20' AS day, " + columns + " FROM range(900) t(i))");
+    ASSERT_TRUE(table->commit({.adds = files.value()}));
+    const auto count = [&](const std::string& condition) {
+      return connection
+          ->scalar("SELECT count(*) FROM (" + scan_sql(table->root(), *table->snapshot()) +
+                   ") WHERE " + condition)
+          .value()
+          .value();
+    };
+    const std::vector<std::string> names =
+        is_flat ? std::vector<std::string>{"x", "y"} : std::vector<std::string>{"l[1]"};
+    for (const auto& name : names) {
+      EXPECT_EQ(count(name + " = 0"), "600");
+      EXPECT_EQ(count(name + " = CAST('-0.0' AS FLOAT)"), "600");
+      EXPECT_EQ(count("signbit(" + name + ")"), "300");
+      EXPECT_EQ(count(name + " = 1.5"), "300");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace millrace::lake

@@ -116,6 +116,38 @@ Result<std::vector<PartitionValues>> partitions_of(sql::Connection& connection,
 
 namespace {
 
+// To COPY (DuckDB 1.5.5) the two zeros of floats are one value of a dictionary: both become the one
+// that came first, and its Bloom filter knows only that one, so that a reader who looks for the
+// other passes over the rows. Both options are of the whole file.
+enum class Floats : std::uint8_t { None, Some, WithBothZeros };
+
+bool is_float(const sql::Type& type) {
+  return type.id() == DUCKDB_TYPE_FLOAT || type.id() == DUCKDB_TYPE_DOUBLE;
+}
+
+bool has_floats(const sql::Type& type) {
+  if (type.id() == DUCKDB_TYPE_LIST) return has_floats(type.element());
+  if (type.id() != DUCKDB_TYPE_STRUCT) return is_float(type);
+  return std::ranges::any_of(type.fields(),
+                             [](const auto& field) { return has_floats(field.second); });
+}
+
+// Within lists and structs zeros are not looked for: there may be both.
+Result<Floats> floats_in(sql::Connection& connection, const Metadata& metadata,
+                         const std::string& select) {
+  std::vector<std::string> negative;
+  for (const auto& column : metadata.schema) {
+    if (!has_floats(column.type) || is_partition_column(metadata, column.name)) continue;
+    if (!is_float(column.type)) return Floats::WithBothZeros;
+    negative.push_back(fmt::format("({0} = 0 AND signbit({0}))", base::sql_name(column.name)));
+  }
+  if (negative.empty()) return Floats::None;
+  const auto found = TRY(
+      connection.scalar(fmt::format("SELECT count(*) FROM (SELECT 1 FROM ({}) WHERE {} LIMIT 1)",
+                                    select, base::join(negative, " OR "))));
+  return found == "0" ? Floats::Some : Floats::WithBothZeros;
+}
+
 // A committed file that stands in a folder says that it is durable.
 Settled is_settled(const Table& table, const std::string& folder) {
   const auto prefix = uri_encoded(folder);
@@ -169,11 +201,13 @@ Result<std::optional<AddFile>> write_data_file(sql::Connection& connection, cons
                                                const PartitionValues& partition,
                                                const DataFileOptions& options) {
   return make_data_file(table, partition, [&](const os::Path& draft) -> Result<WrittenRows> {
+    const auto floats = TRY(floats_in(connection, *table.snapshot()->metadata, select));
     auto rows = TRY(connection.query(fmt::format(
         "COPY ({}) TO {} (FORMAT parquet, PARQUET_VERSION V1, COMPRESSION {}, ROW_GROUP_SIZE {}, "
-        "DICTIONARY_SIZE_LIMIT {}, RETURN_STATS true)",
+        "DICTIONARY_SIZE_LIMIT {}, WRITE_BLOOM_FILTER {}, RETURN_STATS true)",
         select, base::sql_string(draft.string()), options.codec, options.row_group_rows,
-        options.dictionary_entries_max)));
+        floats == Floats::WithBothZeros ? 1 : options.dictionary_entries_max,
+        floats == Floats::None)));
     return read_answer(rows);
   });
 }
