@@ -133,11 +133,13 @@ Result<void> Maintenance::run_due(const std::string& name) {
     last = firing;
   }
   if (!last) return {};
-  TRY(run_one(name, Trigger::Schedule));
-  // In order, few files are to be opened; and what was just done is proven too.
-  const auto proven = prove(name);
-  if (!proven && proven.error().code != Code::Cancelled) {
-    events::schedule_failed(parts_.tools.telemetry, proof_name(name), proven.error().text());
+  const auto row = TRY(run_one(name, Trigger::Schedule));
+  // In order, few files are to be opened; and what was just done is proven too. Who did it, does.
+  if (row.status != RunStatus::Skipped) {
+    const auto proven = prove(name);
+    if (!proven && proven.error().code != Code::Cancelled) {
+      events::schedule_failed(parts_.tools.telemetry, proof_name(name), proven.error().text());
+    }
   }
   // What was broken off goes on with the next start; what another process does is not repeated.
   if (stopping_.stop_requested()) return stopped();

@@ -137,8 +137,9 @@ Result<bool> Jobs::run_due_partitions(Job& job, base::Time firing) {
   return is_done;
 }
 
-// What a firing that is still ahead brings of the jobs that this one reads, and when, if that is
-// before its own next firing: a job that is scheduled before what it reads would be a period late.
+// The partitions that jobs which this one reads make for the first time at a firing that is still
+// ahead, and when, if that is before its own next firing: a job that is scheduled before what it
+// reads would be a period late.
 Result<Jobs::Coming> Jobs::still_to_come(const Job& job, base::Time firing,
                                          const std::vector<Partition>& own) const {
   Coming coming;
@@ -161,13 +162,16 @@ Result<Jobs::Coming> Jobs::still_to_come(const Job& job, base::Time firing,
   return coming;
 }
 
-// The partitions that the job's next firing has to make: stale ones, and those of which what it
-// reads is not there yet.
+// The partitions that were over by `until` and that the job's next firing is the first to make.
+// What came late for others, since they had theirs, is not waited for: there is no end to that.
 Result<std::set<Partition>> Jobs::owed(const Job& job, base::Time until) const {
+  constexpr auto kMicrosecond = std::chrono::microseconds(1);
   std::set<Partition> found;
   for (const auto& partition : TRY(job.freshness->partitions(until))) {
     const bool is_over = partition.end <= until;
-    if (is_over && TRY(job.freshness->is_stale(partition))) found.insert(partition);
+    if (!is_over || !TRY(job.freshness->is_stale(partition))) continue;
+    const auto first = job.plan.job.at->next_after(partition.end - kMicrosecond, zone_);
+    if (first > until) found.insert(partition);
   }
   for (const auto& input : job.plan.inputs) {
     const auto* other = input.is_job ? find_job(input.table) : nullptr;

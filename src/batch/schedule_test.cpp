@@ -186,11 +186,26 @@ TEST(Schedule, AJobThatIsScheduledBeforeWhatItReadsWaitsForIt) {
   EXPECT_EQ(bench.history(), once);
   EXPECT_EQ(bench.rows("FROM last"), "2026-11-20|1");
   EXPECT_EQ(bench.rows("FROM whole"), "1");
-  // Late data go through all of them in one night.
+}
+
+// What came late after the one ran does not hold up the other: each takes it at its next firing.
+TEST(Schedule, AJobDoesNotWaitForWhatHadItsFiringAlready) {
+  JobsBench bench(daily_at("0 1 * * *", R"(  after:
+    at: "0 2 * * *"
+    each: day
+    sql: SELECT sum(n) AS n FROM daily WHERE day = $day
+)"),
+                  "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  bench.order("ann", "1", "2026-11-20T13:00:00Z");
+  pass_time(bench, *jobs, "2026-11-21T00:30:00Z");  // 01:30 in Berlin
+  EXPECT_EQ(bench.history(), "daily|2026-11-20|succeeded|schedule");
   bench.order("ann", "1", "2026-11-20T14:00:00Z");
+  pass_time(bench, *jobs, "2026-11-21T12:00:00Z");
+  EXPECT_EQ(bench.rows("FROM after"), "2026-11-20|1");
   pass_time(bench, *jobs, "2026-11-22T12:00:00Z");
-  EXPECT_EQ(ran(bench, "last"), "2026-11-20 2026-11-20");
-  EXPECT_EQ(bench.rows("FROM last"), "2026-11-20|2");
+  EXPECT_EQ(bench.rows("FROM after"), "2026-11-20|2");
+  EXPECT_EQ(ran(bench, "after"), "2026-11-20 2026-11-20");
 }
 
 TEST(Schedule, AJobDoesNotWaitForWhatComesAfterItsOwnNextFiring) {
