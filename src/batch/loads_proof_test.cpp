@@ -130,6 +130,38 @@ TEST_P(LoadsProofTest, TheProofIsMadeEachNight) {
   EXPECT_THAT(jobs->list().value()[0].load->unproven.at("2026-11-19"),
               HasSubstr("count(*) is 0 in the warehouse and 1 in the lake"));
   EXPECT_EQ(maintenance->run_all().value().back().job, "maintenance@_runs");
+  // Who maintains the table proves it too.
+  const auto before = proofs();
+  bench.clock.advance(24h);
+  const auto claim =
+      jobs->runs_table().claim({.run_id = "other", .job = "maintenance@daily", .partition = "all"},
+                               [](const Claim&) { return std::optional<std::int64_t>(); });
+  ASSERT_TRUE(claim);
+  maintenance->run_due();
+  EXPECT_EQ(proofs(), before);
+}
+
+// The table is a view here that another load overtakes whenever it is looked at.
+TEST_P(LoadsProofTest, WhatIsLoadedMeanwhileIsNotJudged) {
+  if (!is_postgres()) GTEST_SKIP() << "a DuckDB file is open to one process at a time";
+  JobsBench bench(pipeline(kColumns));
+  bench.order("ann", "1", "2026-11-19T12:00:00Z");
+  bench.order("bob", "2", "2026-11-20T12:00:00Z");
+  auto jobs = bench.open();
+  ASSERT_EQ(jobs->run("daily").value().back().error, "");
+  tamper("ALTER TABLE sales.daily RENAME TO rows");
+  tamper(
+      "CREATE FUNCTION sales.overtake() RETURNS numeric VOLATILE LANGUAGE sql AS "
+      "'UPDATE sales.millrace_loads SET mark = mark + 1 WHERE partition = ''2026-11-20'' "
+      "RETURNING CAST(mark AS numeric)'");
+  tamper(
+      "CREATE VIEW sales.daily AS SELECT day, customer, orders, CASE WHEN day = '2026-11-20' THEN "
+      "sales.overtake() ELSE total END AS total FROM sales.rows");
+  EXPECT_EQ(jobs->prove("daily").value().error, "");
+  // The other partition is judged all the same.
+  tamper("UPDATE sales.rows SET total = 9 WHERE customer = 'ann'");
+  EXPECT_THAT(jobs->prove("daily").value().error,
+              testing::StartsWith("1 partition differs: 2026-11-19: "));
 }
 
 INSTANTIATE_TEST_SUITE_P(Warehouses, LoadsProofTest, testing::Values(Kind::DuckDb, Kind::Postgres),

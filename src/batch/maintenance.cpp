@@ -15,6 +15,7 @@
 #include "lake/retention.hpp"
 #include "lake/rewrite.hpp"
 #include "os/process.hpp"
+#include "sql/interrupt_on_stop.hpp"
 
 namespace millrace::batch {
 
@@ -85,15 +86,8 @@ void Maintenance::stop() {
   stopping_.request_stop();
   thread_.request_stop();
   if (parts_.proofs) parts_.proofs->stop();
-  // The SQL may begin just after an interrupt, so it takes more than one.
-  while (is_running_) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (running_) running_->interrupt();
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
   if (thread_.joinable()) thread_.join();
+  const std::lock_guard none_is_under_way(run_mutex_);
 }
 
 // The pipeline's own tables come last: the others' runs are written there.
@@ -192,6 +186,7 @@ std::string Maintenance::proof_name(const std::string& name) const {
 
 Result<RunRow> Maintenance::run_one(const std::string& name, Trigger trigger) {
   const std::lock_guard one_at_a_time(run_mutex_);
+  if (stopping_.stop_requested()) return stopped();
   auto* table = parts_.board.table(name);
   CHECK(table);
   Work work{name, *table, TRY(parts_.tools.engine.connect())};
@@ -211,17 +206,8 @@ Result<RunRow> Maintenance::run_one(const std::string& name, Trigger trigger) {
 
 void Maintenance::run_work(Work& work, RunRow& row, Claim& claim) {
   work.claim = &claim;
-  {
-    const std::lock_guard lock(mutex_);
-    running_ = &work.connection;
-  }
-  is_running_ = true;
+  const sql::InterruptOnStop interrupt(work.connection, stopping_.get_token());
   const auto done = do_all(work);
-  is_running_ = false;
-  {
-    const std::lock_guard lock(mutex_);
-    running_ = nullptr;
-  }
   row.status = done ? RunStatus::Succeeded : RunStatus::Failed;
   row.rows = work.done.rows_removed;
   if (done) return;

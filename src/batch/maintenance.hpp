@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -106,9 +105,6 @@ class Maintenance {
   const config::TimeZone zone_;
   std::mutex run_mutex_;  // one table at a time
   std::stop_source stopping_;
-  std::atomic<bool> is_running_{false};
-  std::mutex mutex_;
-  sql::Connection* running_ = nullptr;  // Guarded by mutex_.
   std::jthread thread_;
 };
 

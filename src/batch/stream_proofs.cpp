@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <thread>
-
 #include "base/text.hpp"
 #include "batch/events.hpp"
 #include "batch/partition.hpp"
 #include "batch/single_run.hpp"
 #include "flow/rejects_table.hpp"
+#include "sql/interrupt_on_stop.hpp"
 
 namespace millrace::batch {
 
@@ -64,14 +63,7 @@ bool StreamProofs::is_run_name(std::string_view job) {
 
 void StreamProofs::stop() {
   stopping_.request_stop();
-  // The SQL may begin just after an interrupt, so it takes more than one.
-  while (is_running_) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (running_) running_->interrupt();
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  const std::lock_guard none_is_under_way(run_mutex_);
 }
 
 Result<std::vector<StreamProof>> StreamProofs::run(const std::optional<std::string>& table,
@@ -96,6 +88,7 @@ Result<std::vector<StreamProof>> StreamProofs::run(const std::optional<std::stri
 
 Result<StreamProof> StreamProofs::run_one(const config::Table& table, Trigger trigger) {
   const std::lock_guard one_at_a_time(run_mutex_);
+  if (stopping_.stop_requested()) return stopped();
   auto connection = TRY(parts_.tools.engine.connect());
   StreamProof proof;
   const auto work = [&](RunRow& row, Claim& claim) {
@@ -138,16 +131,8 @@ Result<flow::TableAccount> StreamProofs::take_account(const config::Table& table
       .connection = connection,
       .rows_max = parts_.rows_max,
       .go_on = [&] { return go_on(claim); }};
-  {
-    const std::lock_guard lock(mutex_);
-    running_ = &connection;
-  }
-  is_running_ = true;
-  auto taken = flow::take_account(account);
-  is_running_ = false;
-  const std::lock_guard lock(mutex_);
-  running_ = nullptr;
-  return taken;
+  const sql::InterruptOnStop interrupt(connection, stopping_.get_token());
+  return flow::take_account(account);
 }
 
 // Between two reads: whether to go on, with the claim alive.

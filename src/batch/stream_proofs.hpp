@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -69,9 +68,6 @@ class StreamProofs {
   const StreamProofsParts parts_;
   std::mutex run_mutex_;  // one table at a time
   std::stop_source stopping_;
-  std::atomic<bool> is_running_{false};
-  std::mutex mutex_;
-  sql::Connection* running_ = nullptr;  // Guarded by mutex_.
 };
 
 }  // namespace millrace::batch

@@ -7,6 +7,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Asks until it is the answer.
+std::string await(WorkerBench& bench, const std::string& sql, const std::string& expected) {
+  std::string got;
+  for (int i = 0; i < 500; ++i) {
+    got = bench.ask(sql);
+    if (got == expected) break;
+    std::this_thread::sleep_for(10ms);
+  }
+  return got;
+}
+
 TEST(Worker, ReplaysRejectsOnceThroughTheTableThatRejectedThem) {
   WorkerBench bench;
   ASSERT_TRUE(bench.begin());
@@ -20,20 +31,11 @@ TEST(Worker, ReplaysRejectsOnceThroughTheTableThatRejectedThem) {
   const auto started = bench.worker->replay({});
   ASSERT_TRUE(started) << started.error().text();
   EXPECT_EQ(started->records, 2);
-  const auto wait_for = [&](const std::string& sql, const std::string& expected) {
-    std::string got;
-    for (int i = 0; i < 500; ++i) {
-      got = bench.ask(sql);
-      if (got == expected) break;
-      std::this_thread::sleep_for(10ms);
-    }
-    return got;
-  };
   const std::string outcomes =
       "SELECT _shard, _offset, stage, reason, outcome FROM _rejects WHERE replay = '1' "
       "ORDER BY _offset";
   const std::string expected = "1 0 expect has_id accepted | 1 1 decode malformed rejected";
-  EXPECT_EQ(wait_for(outcomes, expected), expected);
+  EXPECT_EQ(await(bench, outcomes, expected), expected);
   EXPECT_EQ(bench.ask("SELECT amount, _shard FROM checked"), "2000.00 -1");
   EXPECT_EQ(bench.ask("SELECT amount FROM frauds"), "2000.00");
   ASSERT_TRUE(bench.worker->commit_now());
@@ -72,17 +74,6 @@ void reject_with_headers(WorkerBench& bench) {
   ASSERT_TRUE(bench.worker->commit_now());
   bench.crash();
   bench.pipeline.tables[0].expectations.clear();
-}
-
-/// Asks until it is the answer.
-std::string await(WorkerBench& bench, const std::string& sql, const std::string& expected) {
-  std::string got;
-  for (int i = 0; i < 500; ++i) {
-    got = bench.ask(sql);
-    if (got == expected) break;
-    std::this_thread::sleep_for(10ms);
-  }
-  return got;
 }
 
 TEST(Worker, AReplayHasTheHeadersAndTheKeyOfTheRecord) {
