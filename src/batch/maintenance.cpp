@@ -148,7 +148,6 @@ Result<std::vector<RunRow>> Maintenance::run(const std::optional<std::string>& t
   }
   std::vector<RunRow> rows;
   for (const auto& name : table ? std::vector<std::string>{*table} : names()) {
-    if (stopping_.stop_requested()) return stopped();
     rows.push_back(TRY(run_one(name, Trigger::Manual)));
   }
   return rows;
@@ -157,7 +156,6 @@ Result<std::vector<RunRow>> Maintenance::run(const std::optional<std::string>& t
 Result<std::vector<RunRow>> Maintenance::run_all() {
   std::vector<RunRow> rows;
   for (const auto& name : names()) {
-    if (stopping_.stop_requested()) return stopped();
     rows.push_back(TRY(run_one(name, Trigger::Schedule)));
     const auto proven = TRY(prove(name));
     rows.insert(rows.end(), proven.begin(), proven.end());

@@ -80,7 +80,6 @@ Result<std::vector<StreamProof>> StreamProofs::run(const std::optional<std::stri
   std::vector<StreamProof> proofs;
   for (const auto& one : parts_.pipeline.tables) {
     if (table && one.name != *table) continue;
-    if (stopping_.stop_requested()) return stopped();
     proofs.push_back(TRY(run_one(one, trigger)));
   }
   return proofs;
