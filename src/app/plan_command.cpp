@@ -36,6 +36,16 @@ std::string range_of(const std::vector<batch::Partition>& partitions) {
   return fmt::format("{}, {} to {}", count, first, batch::label_of(partitions.back()));
 }
 
+// What is computed.
+void add_runs(const batch::JobForecast& runs, std::vector<std::string>& lines) {
+  if (!runs.anew.empty()) lines.push_back("computed anew: " + range_of(runs.anew));
+  if (!runs.waiting.empty()) {
+    lines.push_back(fmt::format("{}: {}", runs.is_new ? "to be computed" : "stale anyway",
+                                range_of(runs.waiting)));
+  }
+  if (runs.bytes >= kBytesToldMin) lines.push_back("reads " + size_of(runs.bytes));
+}
+
 // What its warehouse gets.
 void add_load(const PipelineChange& change, std::vector<std::string>& lines) {
   const bool has_moved =
@@ -84,15 +94,8 @@ std::vector<std::string> effects_of(const PipelineChange& change) {
                                       "older than `keep`",
                                       grouped(change.unkept->rows), size_of(change.unkept->bytes)));
   }
+  if (change.runs) add_runs(*change.runs, lines);
   add_load(change, lines);
-  if (!change.runs) return lines;
-  const auto& runs = *change.runs;
-  if (!runs.anew.empty()) lines.push_back("computed anew: " + range_of(runs.anew));
-  if (!runs.waiting.empty()) {
-    lines.push_back(fmt::format("{}: {}", runs.is_new ? "to be computed" : "stale anyway",
-                                range_of(runs.waiting)));
-  }
-  if (runs.bytes >= kBytesToldMin) lines.push_back("reads " + size_of(runs.bytes));
   return lines;
 }
 
