@@ -10,7 +10,7 @@ import process
 from pipelines import LOG, check_totals, orders, write_pipeline
 from process import Failure, Measured
 
-# Those of examples/orders, and one of a day.
+# Those of examples/orders, and one of a day: of one that is over, and of the one whose orders arrive.
 REPORTS = """
   top_customers:
     sql: |
@@ -23,12 +23,17 @@ REPORTS = """
       FROM checked_orders WHERE day >= $since GROUP BY ALL ORDER BY flagged DESC, currency
     parameters: {since: 2026-01-01}
     max_age: 5s
+  of_today:
+    sql: |
+      SELECT currency, count(*) AS orders, sum(amount) AS total
+      FROM checked_orders WHERE day = $day GROUP BY ALL ORDER BY ALL
+    parameters: {day: {type: date, default: 2026-11-20}}
 jobs:
   daily_sales:
     each: day
     sql: SELECT customer_id, count(*) AS orders, sum(amount) AS total FROM checked_orders WHERE day = $day GROUP BY ALL
 """
-ASKED = ("top_customers", "fraud_by_currency", "of_a_day", "top_customers?limit=5")
+ASKED = ("top_customers", "fraud_by_currency", "of_a_day", "of_today", "top_customers?limit=5")
 CLIENTS = 4
 RATE, RECORDS = 10_000, 10
 LIVE_DAY = "2026-11-20"  # of the orders that visible_client sends
@@ -79,6 +84,8 @@ def check_settled(millrace):
     for name, sql in (("fraud_by_currency", "SELECT currency, count(*), count(*) FILTER (is_fraud) FROM checked_orders GROUP BY ALL "
                        "ORDER BY 3 DESC, 1"),
                       ("of_a_day", "SELECT currency, count(*), sum(amount) FROM checked_orders WHERE day = DATE '2026-09-03' "
+                       "GROUP BY ALL ORDER BY ALL"),
+                      ("of_today", "SELECT currency, count(*), sum(amount) FROM checked_orders WHERE day = DATE '2026-11-20' "
                        "GROUP BY ALL ORDER BY ALL")):
         reported = millrace.json("GET", f"/v1/reports/{name}")["rows"]
         asked = millrace.query(sql)

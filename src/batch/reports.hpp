@@ -1,10 +1,12 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "batch/plan.hpp"
+#include "flow/slice.hpp"
 #include "sql/value.hpp"
 
 namespace millrace::batch {
@@ -19,9 +21,13 @@ struct ReportReads {
   std::vector<std::string> tables;
   /// On nothing but the tables and its parameters: no clock, no chance, no files.
   bool is_steady = false;
+  /// If it is steady, and reads only some partitions of its one table.
+  std::optional<flow::Slice> slice;
 };
+/// `cut` has the tables.
 /// Errors  Invalid: it is not one SELECT.
-base::Result<ReportReads> reads_of(const config::Report& report, sql::Connection& connection);
+base::Result<ReportReads> reads_of(const config::Report& report, const flow::Cut& cut,
+                                   sql::Connection& connection);
 
 /// Everything that is wrong with the reports; `tables` are all that they may read.
 std::vector<base::Error> check_reports(const config::Pipeline& pipeline, const TableSchemas& tables,

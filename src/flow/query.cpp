@@ -42,6 +42,10 @@ std::string columns_sql(const lake::Schema& schema, const std::vector<sql::Colum
   return base::join(names, ", ");
 }
 
+std::string hot_sql(const std::string& ticket, const std::string& table) {
+  return fmt::format("{}('{}/{}')", kHot, ticket, table);
+}
+
 // DuckDB guesses among all that it knows; people mean one of the tables.
 Error about_our_tables(Error error, const std::vector<std::string>& tables) {
   constexpr std::string_view kBefore = "Table with name ", kAfter = " does not exist!";
@@ -125,9 +129,9 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
     std::string select = options_.cache ? options_.cache->scan_sql(one.root, snapshot, query.pins_)
                                         : lake::scan_sql(one.root, snapshot);
     if (has_rows(table->second)) {
-      select += fmt::format(" UNION ALL SELECT {} FROM {}('{}/{}')",
-                            columns_sql(snapshot.metadata->schema, one.hot_columns), kHot,
-                            query.ticket_, name);
+      select += fmt::format(" UNION ALL SELECT {} FROM {}",
+                            columns_sql(snapshot.metadata->schema, one.hot_columns),
+                            hot_sql(query.ticket_, name));
     }
     TRY(query.connection_->run(view_sql(name, select)));
     query.versions_.emplace(name, snapshot.version);
@@ -136,7 +140,7 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
   return {};
 }
 
-Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql) {
+Result<std::unique_ptr<Query>> QueryEngine::open_query(std::shared_ptr<const Cut> cut) {
   std::string ticket;
   {
     std::lock_guard lock(mutex_);
@@ -145,10 +149,16 @@ Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql
                    fmt::format("{} queries are running already; try again", options_.queries_max)};
     }
     ticket = std::to_string(ticket_next_++);
-    cuts_.emplace(ticket, board_.cut());
+    cuts_.emplace(ticket, cut ? std::move(cut) : board_.cut());
   }
   std::unique_ptr<Query> query(new Query(*this, ticket));
   query->connection_ = std::make_unique<sql::Connection>(TRY(instance_->connect()));
+  return query;
+}
+
+Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql,
+                                                            std::shared_ptr<const Cut> cut) {
+  auto query = TRY(open_query(std::move(cut)));
   TRY(show_tables(*query, sql));
   auto statement = query->connection_->prepare(sql);
   if (!statement) return about_our_tables(statement.error(), board_.table_names());
@@ -167,8 +177,9 @@ Result<std::unique_ptr<Query>> QueryEngine::start(std::string_view sql,
 }
 
 Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql,
-                                                    const Parameters& parameters) {
-  auto query = TRY(prepare_unbound(sql));
+                                                    const Parameters& parameters,
+                                                    std::shared_ptr<const Cut> cut) {
+  auto query = TRY(prepare_unbound(sql, std::move(cut)));
   const auto names = query->statement_->parameter_names();
   for (const auto& [name, value] : parameters) {
     if (std::ranges::find(names, name) == names.end()) {
@@ -185,8 +196,32 @@ Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql,
   return query;
 }
 
+Result<std::optional<std::string>> QueryEngine::mark(const Slice& slice,
+                                                     const Parameters& parameters,
+                                                     std::shared_ptr<const Cut> cut) {
+  const auto found = cut->tables.find(slice.table);
+  if (found == cut->tables.end()) return std::optional<std::string>();
+  const auto& table = found->second;
+  const auto query = TRY(open_query(cut));
+  const auto marks = marks_sql(table, has_rows(table) ? hot_sql(query->ticket_, slice.table) : "");
+  if (!marks) return std::optional<std::string>();
+  TRY(query->connection_->run(view_sql(slice.table, *marks)));
+  auto statement = TRY(query->connection_->prepare(slice.sql));
+  for (const auto& name : statement.parameter_names()) {
+    const auto value = parameters.find(name);
+    if (value != parameters.end()) TRY(statement.bind(name, value->second));
+  }
+  auto rows = TRY(statement.execute());
+  const auto chunk = TRY(rows.next());
+  CHECK(chunk && chunk->row_count() == 1);
+  // A new column is in the answers of `*`.
+  std::string mark(chunk->column(0).text(0));
+  for (const auto& column : table.snapshot->metadata->schema) mark += "/" + column.name;
+  return std::optional(std::move(mark));
+}
+
 Result<std::vector<sql::Column>> QueryEngine::describe(std::string_view sql) {
-  auto query = TRY(prepare_unbound(sql));
+  auto query = TRY(prepare_unbound(sql, nullptr));
   return query->statement_->columns();
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flow/cut_board.hpp"
+#include "flow/slice.hpp"
 #include "lake/file_cache.hpp"
 #include "sql/instance.hpp"
 
@@ -85,8 +86,15 @@ class QueryEngine {
   ///         Exhausted: too many queries at once.
   base::Result<std::unique_ptr<Query>> start(std::string_view sql,
                                              const Parameters& parameters = {});
-  /// The same, but does not run it yet: so that it can be interrupted from its beginning.
-  base::Result<std::unique_ptr<Query>> prepare(std::string_view sql, const Parameters& parameters);
+  /// The same, but does not run it yet: so that it can be interrupted from its beginning. `cut`:
+  /// the tables as they are there; null: as they are now.
+  base::Result<std::unique_ptr<Query>> prepare(std::string_view sql, const Parameters& parameters,
+                                               std::shared_ptr<const Cut> cut = nullptr);
+  /// What tells the rows of a slice from others that it had before or will have: while the mark of
+  /// a SELECT's slice is the same, so is its answer. None: it cannot be told.
+  /// Errors  as `start`.
+  base::Result<std::optional<std::string>> mark(const Slice& slice, const Parameters& parameters,
+                                                std::shared_ptr<const Cut> cut);
   /// Reads tables on S3 as `access` says from now on.
   base::Result<void> read_s3(const sql::S3Access& access) { return instance_->read_s3(access); }
   /// To look at SQL, not to run it.
@@ -99,7 +107,10 @@ class QueryEngine {
 
   QueryEngine(const QueryEngineOptions& options, const CutBoard& board)
       : options_(options), board_(board) {}
-  base::Result<std::unique_ptr<Query>> prepare_unbound(std::string_view sql);
+  /// One that has its cut, but no statement yet.
+  base::Result<std::unique_ptr<Query>> open_query(std::shared_ptr<const Cut> cut);
+  base::Result<std::unique_ptr<Query>> prepare_unbound(std::string_view sql,
+                                                       std::shared_ptr<const Cut> cut);
   base::Result<void> show_tables(Query& query, std::string_view sql);
   base::Result<std::shared_ptr<sql::ScanTable>> find_hot(std::string_view argument);
   void forget(const std::string& ticket);

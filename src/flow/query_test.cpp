@@ -52,5 +52,38 @@ TEST(Query, SeesOneCutHoweverTheTablesMove) {
   }
 }
 
+TEST(Query, MarksASliceByTheRowsOfItsPartitions) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  const auto mark = [&](const std::string& where) {
+    auto connection = bench.queries->connect().value();
+    const auto slice =
+        slice_of(connection, "SELECT count(*) FROM checked WHERE " + where, {"day"}).value();
+    return bench.queries->mark(*slice, {{"day", sql::Date{20'777}}}, bench.board->cut()).value();
+  };
+  const auto take = [&](const std::string& id, const std::string& day) {
+    bench.source.put(0, order(id, "20", day));
+    ASSERT_TRUE(bench.worker->catch_up(10s));
+  };
+  EXPECT_EQ(mark("day = $day"), std::nullopt);  // of an empty table
+  take("a", "2026-11-20");
+  const auto hot = mark("day = $day");
+  EXPECT_NE(mark("day > $day"), hot);
+  take("b", "2026-11-21");
+  EXPECT_EQ(mark("day = $day"), hot);
+  take("c", "2026-11-20");
+  const auto two = mark("day = $day");
+  EXPECT_NE(two, hot);
+  ASSERT_TRUE(bench.worker->commit_now());
+  const auto committed = mark("day = $day");
+  EXPECT_NE(committed, two);
+  take("d", "2026-11-21");
+  ASSERT_TRUE(bench.worker->commit_now());
+  EXPECT_EQ(mark("day = $day"), committed);
+  const auto from_there = mark("day >= $day");
+  take("e", "2026-11-21");
+  EXPECT_NE(mark("day >= $day"), from_there);
+}
+
 }  // namespace
 }  // namespace millrace::flow

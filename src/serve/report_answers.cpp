@@ -31,14 +31,6 @@ Error too_many() {
   return {Code::Unavailable, "too many queries wait already; try again"};
 }
 
-// The same rows, of the same memory: conversions may change the chunk that they are given.
-sql::Chunk view_of(const sql::Chunk& chunk, const std::vector<sql::Column>& columns) {
-  sql::Chunk view(columns);
-  for (std::size_t i = 0; i < columns.size(); ++i) view.column(i).reference(chunk.column(i));
-  view.set_row_count(chunk.row_count());
-  return view;
-}
-
 }  // namespace
 
 /// Somebody who is to get an answer.
@@ -53,6 +45,7 @@ struct ReportAnswers::Waiter {
 /// A computation, and who waits for it. Guarded by the mutex of all.
 struct ReportAnswers::Flight {
   const std::string key;
+  const batch::ReportReads& reads;
   const std::string sql;
   const flow::Parameters parameters;
   const std::shared_ptr<StopWatch> watch;  ///< stops it when nobody waits any more
@@ -60,6 +53,7 @@ struct ReportAnswers::Flight {
   std::vector<std::shared_ptr<Waiter>> waiters = {};
   std::optional<base::SteadyTime> taken_at = {};  ///< none: it has not begun
   std::optional<flow::Editions> editions = {};    ///< of its cut
+  bool is_computed = true;                        ///< false: nothing had changed
 };
 
 ReportAnswers::ReportAnswers(const ApiParts& parts, Queries& queries, http::Workers& workers)
@@ -77,8 +71,9 @@ ReportAnswers::~ReportAnswers() {
 std::map<std::string, batch::ReportReads> ReportAnswers::reads_of_all(const ApiParts& parts) {
   std::map<std::string, batch::ReportReads> all;
   auto connection = parts.queries.connect();
+  const auto cut = parts.board.cut();
   for (const auto& report : parts.pipeline.reports) {
-    auto reads = connection ? batch::reads_of(report, *connection)
+    auto reads = connection ? batch::reads_of(report, *cut, *connection)
                             : Result<batch::ReportReads>(connection.error());
     // What cannot be told may depend on anything.
     all.emplace(report.name, reads ? std::move(*reads) : batch::ReportReads{});
@@ -90,12 +85,11 @@ double ReportAnswers::seconds_since(base::SteadyTime time) const {
   return std::chrono::duration<double>(parts_.clock.steady_now() - time).count();
 }
 
-flow::Editions ReportAnswers::editions_of(const batch::ReportReads& reads) const {
+flow::Editions ReportAnswers::editions_of(const batch::ReportReads& reads, const flow::Cut& cut) {
   flow::Editions editions;
-  const auto cut = parts_.board.cut();
   for (const auto& name : reads.tables) {
-    const auto table = cut->tables.find(name);
-    if (table != cut->tables.end()) editions.emplace(name, table->second.edition);
+    const auto table = cut.tables.find(name);
+    if (table != cut.tables.end()) editions.emplace(name, table->second.edition);
   }
   return editions;
 }
@@ -106,7 +100,7 @@ void ReportAnswers::answer(const std::shared_ptr<http::Exchange>& exchange, Repo
   if (parts_.options.report_bytes_max == 0 || (!reads.is_steady && !may_be_old)) {
     return queries_.answer(exchange, std::move(asked.question));
   }
-  const auto now = editions_of(reads);
+  const auto now = editions_of(reads, *parts_.board.cut());
   const auto waiter = waiter_of(exchange, std::move(asked));
   std::shared_ptr<const ReportResult> known;
   std::shared_ptr<Flight> to_start;
@@ -174,9 +168,7 @@ std::shared_ptr<ReportAnswers::Flight> ReportAnswers::renewal_of(const ReportRes
   if (known.is_renewed || !is_renewing_) return nullptr;
   known.is_renewed = true;
   const auto until = std::chrono::steady_clock::now() + asked.question.timeout;
-  auto flight =
-      std::make_shared<Flight>(Flight{asked.key, asked.question.sql, asked.question.parameters,
-                                      queries_.deadlines().watch(until), true});
+  auto flight = flight_of(asked, until, true);
   flights_[asked.key].push_back(flight);
   return flight;
 }
@@ -205,10 +197,16 @@ std::shared_ptr<ReportAnswers::Flight> ReportAnswers::flight_for(const ReportQue
     const auto editions = flight->editions.value_or(flow::Editions());
     if (may_be_given(asked, editions, *flight->taken_at, now)) return flight;
   }
-  flights.push_back(
-      std::make_shared<Flight>(Flight{asked.key, asked.question.sql, asked.question.parameters,
-                                      queries_.deadlines().watch(base::SteadyTime::max())}));
+  flights.push_back(flight_of(asked, base::SteadyTime::max(), false));
   return flights.back();
+}
+
+std::shared_ptr<ReportAnswers::Flight> ReportAnswers::flight_of(const ReportQuestion& asked,
+                                                                base::SteadyTime until,
+                                                                bool is_ahead) const {
+  return std::make_shared<Flight>(Flight{asked.key, reads_.at(asked.report->name),
+                                         asked.question.sql, asked.question.parameters,
+                                         queries_.deadlines().watch(until), is_ahead});
 }
 
 void ReportAnswers::forget(const Flight& flight) {
@@ -245,11 +243,37 @@ void ReportAnswers::run(const std::shared_ptr<Flight>& flight) {
   end(*flight, compute(*flight));
 }
 
+// What is known, for the rows of `cut`, if the partitions that the report reads are as they were.
+std::shared_ptr<const ReportResult> ReportAnswers::unchanged(const Flight& flight,
+                                                             const std::optional<std::string>& mark,
+                                                             const flow::Cut& cut) {
+  const std::lock_guard lock(mutex_);
+  const auto known = results_.find(flight.key);
+  if (!mark || !known || known->is_too_large || known->mark != mark) return nullptr;
+  const auto& table = cut.tables.find(flight.reads.slice->table)->second;
+  auto result = known->again();
+  result->versions = {{flight.reads.slice->table, table.snapshot->version}};
+  result->editions = editions_of(flight.reads, cut);
+  result->taken_at = *flight.taken_at;
+  return result;
+}
+
 ReportAnswers::Outcome ReportAnswers::compute(Flight& flight) {
-  auto query = TRY(parts_.queries.prepare(flight.sql, flight.parameters));
+  const auto cut = parts_.board.cut();
+  std::optional<std::string> mark;
+  if (flight.reads.slice) {
+    // What hinders it hinders the report as well, and is told then.
+    mark = parts_.queries.mark(*flight.reads.slice, flight.parameters, cut).value_or(std::nullopt);
+  }
+  if (auto known = unchanged(flight, mark, *cut)) {
+    flight.is_computed = false;
+    return known;
+  }
+  auto query = TRY(parts_.queries.prepare(flight.sql, flight.parameters, cut));
   auto result = std::make_shared<ReportResult>();
   result->editions = query->editions();
   result->versions = query->versions();
+  result->mark = std::move(mark);
   {
     const std::lock_guard lock(mutex_);
     flight.editions = query->editions();
@@ -291,10 +315,10 @@ void ReportAnswers::end(Flight& flight, const Outcome& outcome) {
     if (outcome) results_.put(flight.key, *outcome);
     forget(flight);
   }
-  const char* how = "computed";
+  const char* how = flight.is_computed ? "computed" : "memory";
   for (const auto& waiter : waiters) {
     if (outcome) {
-      deliver(waiter, *outcome, std::exchange(how, "shared"));
+      deliver(waiter, *outcome, std::exchange(how, flight.is_computed ? "shared" : "memory"));
     } else {
       fail(*waiter, outcome.error());
     }
@@ -318,7 +342,8 @@ void ReportAnswers::write(const Waiter& waiter, const ReportResult& result) cons
   Outlet out(*waiter.exchange, waiter.asked.question.format);
   if (waiter.asked.report->max_age > microseconds(0)) {
     const auto& reads = reads_.at(waiter.asked.report->name);
-    const bool is_new = reads.is_steady && result.editions == editions_of(reads);
+    const bool is_new =
+        reads.is_steady && result.editions == editions_of(reads, *parts_.board.cut());
     const auto age = is_new ? 0 : static_cast<std::int64_t>(seconds_since(result.taken_at));
     out.add_header("Age", std::to_string(age));
   }
@@ -342,7 +367,7 @@ Result<void> ReportAnswers::send(const Waiter& waiter, const ReportResult& resul
   const auto next = [&]() -> Result<std::optional<sql::Chunk>> {
     if (waiter.watch->reason() != StopReason::None) return Error{Code::Cancelled, "stopped"};
     if (at == result.chunks.size()) return std::optional<sql::Chunk>();
-    return std::optional(view_of(result.chunks[at++], result.columns));
+    return std::optional(result.view(at++));
   };
   AnswerEnd end;
   TRY(send_rows(out, *writer, queries_.limits_of(question), next, end));

@@ -19,11 +19,11 @@ struct ReportQuestion {
   Question question;
 };
 
-/// Answers reports. Who asks the same before anything changed in the tables that it reads gets the
-/// same rows, from memory; so does, with `max_age`, who asks soon enough. Who asks shortly before
-/// they would be too old has them computed anew for those who come after. Equal questions at one
-/// time are computed once: whoever comes before a computation took its cut shares it.
-/// Threads: safe from any.
+/// Answers reports. Who asks the same before anything changed in the tables that it reads, or in
+/// the partitions of its one table, gets the same rows, from memory; so does, with `max_age`, who
+/// asks soon enough. Who asks shortly before they would be too old has them computed anew for those
+/// who come after. Equal questions at one time are computed once: whoever comes before a
+/// computation took its cut shares it. Threads: safe from any.
 class ReportAnswers {
  public:
   ReportAnswers(const ApiParts& parts, Queries& queries, http::Workers& workers);
@@ -41,14 +41,19 @@ class ReportAnswers {
   using Outcome = base::Result<std::shared_ptr<const ReportResult>>;
 
   static std::map<std::string, batch::ReportReads> reads_of_all(const ApiParts& parts);
-  flow::Editions editions_of(const batch::ReportReads& reads) const;
+  static flow::Editions editions_of(const batch::ReportReads& reads, const flow::Cut& cut);
   bool may_be_given(const ReportQuestion& asked, const flow::Editions& of,
                     base::SteadyTime taken_at, const flow::Editions& now) const;
   std::shared_ptr<Waiter> waiter_of(const std::shared_ptr<http::Exchange>& exchange,
                                     ReportQuestion asked);
   void leave(Waiter& waiter);
+  std::shared_ptr<Flight> flight_of(const ReportQuestion& asked, base::SteadyTime until,
+                                    bool is_ahead) const;
   void run(const std::shared_ptr<Flight>& flight);
   Outcome compute(Flight& flight);
+  std::shared_ptr<const ReportResult> unchanged(const Flight& flight,
+                                                const std::optional<std::string>& mark,
+                                                const flow::Cut& cut);
   void end(Flight& flight, const Outcome& outcome);
   void deliver(const std::shared_ptr<Waiter>& waiter,
                const std::shared_ptr<const ReportResult>& result, const char* how);

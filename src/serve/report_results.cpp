@@ -4,6 +4,27 @@
 #include <utility>
 
 namespace millrace::serve {
+
+sql::Chunk ReportResult::view(std::size_t chunk) const {
+  sql::Chunk view(columns);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    view.column(i).reference(chunks[chunk].column(i));
+  }
+  view.set_row_count(chunks[chunk].row_count());
+  return view;
+}
+
+std::shared_ptr<ReportResult> ReportResult::again() const {
+  auto result = std::make_shared<ReportResult>();
+  result->columns = columns;
+  for (std::size_t i = 0; i < chunks.size(); ++i) result->chunks.push_back(view(i));
+  result->mark = mark;
+  result->took = took;
+  result->value_bytes = value_bytes;
+  result->bytes = bytes;
+  return result;
+}
+
 namespace {
 
 // What an entry takes beside its rows.

@@ -4,6 +4,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,6 +21,7 @@ struct ReportResult {
   std::vector<sql::Chunk> chunks;  ///< never changed again: many read them at once
   std::map<std::string, base::TableVersion> versions;
   flow::Editions editions;             ///< of the tables that were read
+  std::optional<std::string> mark;     ///< of the report's slice, if it has one
   base::SteadyTime taken_at;           ///< when the cut was taken, or before
   base::SteadyTime::duration took{0};  ///< from then to the last row
   /// Somebody computes, or computed, what comes after it. Changed by `ReportAnswers` alone.
@@ -27,6 +29,11 @@ struct ReportResult {
   std::uint64_t value_bytes = 0;
   std::uint64_t bytes = 0;    ///< about what they take in memory
   bool is_too_large = false;  ///< the rows were not kept
+
+  /// A chunk as a new one of the same memory: conversions may change the one that they are given.
+  sql::Chunk view(std::size_t chunk) const;
+  /// The same rows, of the same memory, for a later cut.
+  std::shared_ptr<ReportResult> again() const;
 };
 
 /// Results of reports that may be given again, within a limit of bytes: those that were asked for

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/text.hpp"
 #include "lake/data_file.hpp"
 #include "serve/report_results.hpp"
 #include "serve/test_api.hpp"
@@ -70,6 +71,70 @@ TEST(ReportAnswers, ComeFromMemoryUntilARowComes) {
   api.board.publish();
   EXPECT_EQ(rows_of(api.get(kTop))[0][0], "committed");
   EXPECT_EQ(count_of(api, "computed"), 4);
+}
+
+std::string order_of(int day, int cents) {
+  return "SELECT 'x' AS order_id, 'c' AS customer_id, (" + std::to_string(cents) +
+         " / 100)::DECIMAL(12,2) AS amount, DATE '2026-11-20' + " + std::to_string(day) + " AS day";
+}
+
+TEST(ReportAnswers, OfADayAreNotComputedAnewForAnotherDay) {
+  TestApi api;
+  api.add_hot("checked_orders", order_of(0, 150));
+  const std::string report = "/v1/reports/of_a_day";
+  EXPECT_EQ(rows_of(api.get(report)), Json::parse(R"([[1,"1.50"]])"));
+  api.add_hot("checked_orders", order_of(1, 100));
+  EXPECT_EQ(rows_of(api.get(report)), Json::parse(R"([[1,"1.50"]])"));
+  const auto adds =
+      lake::write_data_files(*api.connection, *api.orders, "(" + order_of(2, 300) + ")").value();
+  ASSERT_TRUE(api.orders->commit({.adds = adds}));
+  api.board.publish();
+  const auto answer = api.get(report);
+  EXPECT_EQ(rows_of(answer), Json::parse(R"([[1,"1.50"]])"));
+  EXPECT_EQ(Json::parse(answer.body)["versions"]["checked_orders"],
+            api.orders->snapshot()->version.value());
+  EXPECT_EQ(count_of(api, "computed"), 1);
+  EXPECT_EQ(count_of(api, "memory"), 2);
+  EXPECT_EQ(rows_of(api.get(report + "?day=2026-11-22")), Json::parse(R"([[1,"3.00"]])"));
+}
+
+// Whatever comes, is committed, rewritten or goes: what a report says is what a query says.
+TEST(ReportAnswers, OfPartitionsAreThoseOfAQueryWhateverHappens) {
+  TestApi api;
+  base::Random random(11);
+  std::vector<std::string> hot;
+  const auto commit = [&](const lake::Transaction& change) {
+    ASSERT_TRUE(api.orders->commit(change));
+    api.board.publish();
+  };
+  for (int step = 0; step < 150; ++step) {
+    const auto order =
+        order_of(static_cast<int>(random.below(4)), static_cast<int>(random.below(3)));
+    const auto what = random.below(5);
+    if (what < 2) api.add_hot("checked_orders", hot.emplace_back(order));
+    if (what == 2 || (what == 3 && !hot.empty())) {
+      std::string rows = "(" + order + ")";
+      if (what == 3) rows = "(" + base::join(hot, " UNION ALL ") + ")";  // the hot rows themselves
+      if (what == 3) api.board.drop_generations("checked_orders");
+      if (what == 3) hot.clear();
+      commit({.adds = lake::write_data_files(*api.connection, *api.orders, rows).value()});
+    }
+    if (what == 4 && !api.orders->snapshot()->files.empty()) {
+      const auto& file = *api.orders->snapshot()->files.begin()->second;
+      commit({.removes = {{.path = file.path, .partition_values = file.partition_values}}});
+    }
+    const auto day = "2026-11-2" + std::to_string(random.below(5));
+    const auto asked = [&](const std::string& sql) { return rows_of(api.ask(sql)); };
+    ASSERT_EQ(rows_of(api.get("/v1/reports/of_a_day?day=" + day)),
+              asked("SELECT count(*), sum(amount) FROM checked_orders WHERE day = '" + day + "'"))
+        << step;
+    ASSERT_EQ(rows_of(api.get("/v1/reports/since?day=" + day)),
+              asked("SELECT day, count(*) FROM checked_orders WHERE day >= '" + day +
+                    "' GROUP BY ALL ORDER BY ALL"))
+        << step;
+  }
+  EXPECT_GT(count_of(api, "memory"), 30);
+  EXPECT_GT(count_of(api, "computed"), 30);
 }
 
 TEST(ReportAnswers, AreNewWhenAJobHasWrittenAPartition) {

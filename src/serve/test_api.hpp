@@ -132,6 +132,12 @@ reports:
   live: {sql: SELECT count(*) AS n FROM checked_orders, max_age: 1h}
   soon: {sql: SELECT count(*) AS n FROM checked_orders, max_age: 50ms}
   days: {sql: SELECT count(*) AS n FROM daily_sales}
+  of_a_day:
+    sql: SELECT count(*) AS n, sum(amount) AS total FROM checked_orders WHERE day = $day
+    parameters: {day: 2026-11-20}
+  since:
+    sql: SELECT day, count(*) AS n FROM checked_orders WHERE day >= $day GROUP BY ALL ORDER BY ALL
+    parameters: {day: 2026-11-20}
   all:
     sql: >
       SELECT i, 'o' || i AS id, order_id, amount, day, [i, i + 1] AS l

@@ -140,17 +140,20 @@ Result<Statement> Connection::prepare(std::string_view sql) {
 }
 
 Result<Rows> Connection::query(std::string_view sql, Fetch fetch) {
-  auto statement = TRY(prepare(sql));
-  return statement.execute(fetch);
+  if (fetch == Fetch::Streamed) {
+    auto statement = TRY(prepare(sql));
+    return statement.execute(fetch);
+  }
+  duckdb_result result{};
+  const auto state = duckdb_query(handle_, std::string(sql).c_str(), &result);
+  Rows rows(result);
+  if (state != DuckDBSuccess) return error_of(rows.result_);
+  return rows;
 }
 
 Result<void> Connection::run(std::string_view sql) {
-  duckdb_result result{};
-  const auto state = duckdb_query(handle_, std::string(sql).c_str(), &result);
-  Result<void> outcome;
-  if (state != DuckDBSuccess) outcome = error_of(result);
-  duckdb_destroy_result(&result);
-  return outcome;
+  TRY(query(sql));
+  return {};
 }
 
 Result<std::optional<std::string>> Connection::scalar(std::string_view sql) {

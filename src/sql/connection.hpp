@@ -32,6 +32,7 @@ class Rows {
 
  private:
   friend class Statement;
+  friend class Connection;
   explicit Rows(duckdb_result result);
   duckdb_result result_;
   bool is_owner_ = true;
@@ -86,6 +87,9 @@ class Connection {
 
   /// Prepares exactly one statement.
   base::Result<Statement> prepare(std::string_view sql);
+  /// Runs `sql` as it is. Materialised, it is not prepared: DuckDB would plan a statement that
+  /// reads files twice, and open them twice. So SQL of users is prepared, or asked for as a stream,
+  /// for only that refuses a second statement.
   base::Result<Rows> query(std::string_view sql, Fetch fetch = Fetch::Materialised);
   /// Runs a statement for its effect.
   base::Result<void> run(std::string_view sql);

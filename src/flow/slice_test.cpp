@@ -1,0 +1,77 @@
+#include "flow/slice.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sql/instance.hpp"
+
+namespace millrace::flow {
+namespace {
+
+class SliceOf : public testing::Test {
+ protected:
+  SliceOf()
+      : instance_(std::move(sql::Instance::open({})).value()),
+        connection_(instance_->connect().value()) {}
+
+  /// The conditions of the slice as DuckDB writes them; empty: it has none.
+  std::string conditions(const std::string& text) {
+    const auto slice = slice_of(connection_, text, {"day", "shop"}).value();
+    if (!slice) return "";
+    EXPECT_EQ(slice->table, "orders");
+    const std::string before = "WHERE ";
+    return slice->sql.substr(slice->sql.find(before) + before.size());
+  }
+
+  std::unique_ptr<sql::Instance> instance_;
+  sql::Connection connection_;
+};
+
+TEST_F(SliceOf, IsWhatConditionsOnPartitionColumnsSay) {
+  EXPECT_EQ(conditions("SELECT count(*) FROM orders WHERE day = $day"), "((\"day\" = $day))");
+  EXPECT_EQ(conditions("SELECT x FROM orders o WHERE o.DAY >= $since AND amount > 3 AND shop IN "
+                       "('a', 'b')"),
+            "((o.\"DAY\" >= $since) AND (shop IN ('a', 'b')))");
+  EXPECT_EQ(conditions("SELECT * FROM orders WHERE day BETWEEN $a AND $a + INTERVAL 7 DAY OR day "
+                       "IS NULL"),
+            "(((\"day\" BETWEEN $a AND ($a + to_days(CAST(trunc(CAST(7 AS DOUBLE)) AS INTEGER)))) "
+            "OR (\"day\" IS NULL)))");
+  EXPECT_EQ(conditions("WITH d AS (SELECT * FROM orders WHERE CAST(day AS VARCHAR) LIKE '2026%') "
+                       "SELECT a.x FROM d a JOIN d b USING (x) WHERE a.day > b.day"),
+            "((CAST(\"day\" AS VARCHAR) ~~ '2026%'))");
+  EXPECT_EQ(conditions("SELECT n FROM (SELECT count(*) n FROM orders WHERE shop = 'a') WHERE n > 3 "
+                       "UNION ALL SELECT 3"),
+            "((shop = 'a'))");
+}
+
+TEST_F(SliceOf, IsNoneIfAnyPartitionMayBeRead) {
+  for (const std::string text :
+       {"SELECT count(*) FROM orders",
+        "SELECT count(*) FROM orders WHERE amount > 3",
+        "SELECT count(*) FROM orders WHERE day = $day OR amount > 3",
+        "SELECT count(*) FROM orders WHERE day = placed",
+        "SELECT day FROM orders HAVING day = $day",
+        "SELECT count(*) FILTER (day = $day) FROM orders",
+        "SELECT count(*) FROM orders WHERE other.day = $day",
+        "SELECT count(*) FROM orders o WHERE orders.day = $day",
+        "SELECT count(*) FROM orders WHERE day = (SELECT max(day) FROM orders)",
+        "SELECT count(*) FROM orders WHERE day = (SELECT 1)",
+        "SELECT count(*) FROM orders WHERE list_sum(list_transform([1], lambda day: day)) = day",
+        "SELECT count(*) FROM orders o(day, x) WHERE day = $day",
+        "SELECT count(*) FROM orders TABLESAMPLE 10 ROWS WHERE day = $day",
+        "SELECT count(*) FROM orders WHERE day = $day USING SAMPLE 10 ROWS",
+        "SELECT count(*) FROM orders JOIN range(3) r(i) ON true WHERE day = $day",
+        "SELECT count(*) FROM orders, orders o WHERE orders.day = $day",
+        "SELECT (SELECT count(*) FROM orders) FROM orders WHERE day = $day",
+        "SELECT count(*) FROM orders WHERE day = $day UNION ALL SELECT count(*) FROM orders",
+        "SELECT count(*) FROM orders JOIN shops USING (shop) WHERE day = $day",
+        "WITH d AS (SELECT * FROM orders) SELECT count(*) FROM d WHERE day = $day",
+        "WITH orders AS (SELECT * FROM orders WHERE day = $day) SELECT * FROM orders",
+        "SELECT 1 WHERE 1 = $day"}) {
+    EXPECT_EQ(conditions(text), "") << text;
+  }
+  EXPECT_FALSE(slice_of(connection_, "SELECT * FROM orders WHERE day = $day", {}).value());
+  EXPECT_FALSE(slice_of(connection_, "DELETE FROM orders WHERE day = $day", {"day"}));
+}
+
+}  // namespace
+}  // namespace millrace::flow
