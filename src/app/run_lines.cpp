@@ -26,7 +26,8 @@ std::string status_text(const Json& run, const Paint& paint) {
 std::string amounts_of(const Json& run) {
   const auto rows = count_cell(run, "rows");
   const auto time = ms_cell(run, "duration_ms");
-  return (rows ? ", " + *rows + " rows" : "") + (time ? ", " + *time : "");
+  const auto unit = rows == "1" ? " row" : " rows";
+  return (rows ? ", " + *rows + unit : "") + (time ? ", " + *time : "");
 }
 
 // A reason of several lines stays below its run.

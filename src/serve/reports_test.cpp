@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -82,20 +83,20 @@ TEST(ReportAnswers, OfADayAreNotComputedAnewForAnotherDay) {
   TestApi api;
   api.add_hot("checked_orders", order_of(0, 150));
   const std::string report = "/v1/reports/of_a_day";
-  EXPECT_EQ(rows_of(api.get(report)), Json::parse(R"([[1,"1.50"]])"));
+  EXPECT_EQ(rows_of(api.get(report)), Json::parse("[[1,1.5]]"));
   api.add_hot("checked_orders", order_of(1, 100));
-  EXPECT_EQ(rows_of(api.get(report)), Json::parse(R"([[1,"1.50"]])"));
+  EXPECT_EQ(rows_of(api.get(report)), Json::parse("[[1,1.5]]"));
   const auto adds =
       lake::write_data_files(*api.connection, *api.orders, "(" + order_of(2, 300) + ")").value();
   ASSERT_TRUE(api.orders->commit({.adds = adds}));
   api.board.publish();
   const auto answer = api.get(report);
-  EXPECT_EQ(rows_of(answer), Json::parse(R"([[1,"1.50"]])"));
+  EXPECT_EQ(rows_of(answer), Json::parse("[[1,1.5]]"));
   EXPECT_EQ(Json::parse(answer.body)["versions"]["checked_orders"],
             api.orders->snapshot()->version.value());
   EXPECT_EQ(count_of(api, "computed"), 1);
   EXPECT_EQ(count_of(api, "memory"), 2);
-  EXPECT_EQ(rows_of(api.get(report + "?day=2026-11-22")), Json::parse(R"([[1,"3.00"]])"));
+  EXPECT_EQ(rows_of(api.get(report + "?day=2026-11-22")), Json::parse("[[1,3.0]]"));
 }
 
 // Whatever comes, is committed, rewritten or goes: what a report says is what a query says.
@@ -202,6 +203,19 @@ TEST(ReportAnswers, ThatSoonAreTooOldAreComputedAhead) {
     came_ahead = round > 1 && count_of(api, "computed") == before;
   }
   EXPECT_TRUE(came_ahead);
+}
+
+TEST(ReportAnswers, ThatAreComputedAheadEndWithTheApi) {
+  TestApi api;
+  const std::string report = "/v1/reports/one_or_endless";
+  api.add_hot("checked_orders", order_of(0, 150));
+  EXPECT_EQ(rows_of(api.get(report)), Json::parse("[[1]]"));
+  api.add_hot("checked_orders", order_of(0, 150));
+  api.clock.pass_over(std::chrono::minutes(59));
+  EXPECT_EQ(rows_of(api.get(report)), Json::parse("[[1]]"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // it has begun by now, mostly
+  auto ended = std::async(std::launch::async, [&] { api.api.reset(); });
+  ASSERT_EQ(ended.wait_for(std::chrono::seconds(10)), std::future_status::ready);
 }
 
 TEST(ReportAnswers, AreComputedEachTimeIfTheyDependOnMoreThanTables) {
