@@ -213,18 +213,12 @@ Result<std::map<std::string, sql::Value>> bind_parameters(
 
 Result<ReportReads> reads_of(const config::Report& report, const flow::Cut& cut,
                              sql::Connection& connection) {
-  ReportReads reads;
-  for (auto& table : TRY(sql::tables_of(connection, report.sql.text))) {
-    reads.tables.push_back(std::move(table.name));
-  }
+  auto read = TRY(flow::reads_of(connection, report.sql.text, cut));
+  ReportReads reads{.tables = std::move(read.tables)};
   const auto varying = TRY(flow::varying_functions(connection));
   reads.is_steady = TRY(depends_on_tables_alone(connection, report.sql.text, varying));
-  const auto table =
-      reads.tables.size() == 1 ? cut.tables.find(reads.tables.front()) : cut.tables.end();
-  if (reads.is_steady && table != cut.tables.end()) {
-    reads.slice = TRY(flow::slice_of(connection, report.sql.text,
-                                     table->second.snapshot->metadata->partition_columns));
-  }
+  const bool has_slice = reads.is_steady && reads.tables.size() == 1 && !read.slices.empty();
+  if (has_slice) reads.slice = std::move(read.slices.front());
   return reads;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/text.hpp"
 
@@ -15,6 +16,8 @@ using base::Result;
 
 // The table function by which a query reads hot rows: `hot('<ticket>/<table>')`.
 constexpr std::string_view kHot = "hot";
+// Of fewer files, choosing takes as long as looking at them.
+constexpr std::size_t kFilesToChooseFrom = 16;
 
 std::string view_sql(const std::string& name, const std::string& select) {
   return fmt::format("CREATE OR REPLACE TEMP VIEW {} AS {}", base::sql_name(name), select);
@@ -115,19 +118,42 @@ void QueryEngine::forget(const std::string& ticket) {
   cuts_.erase(ticket);
 }
 
-Result<void> QueryEngine::show_tables(Query& query, std::string_view sql) {
+std::string QueryEngine::scan_sql(Query& query, const TableCut& table,
+                                  const std::optional<Files>& files) {
+  const auto& snapshot = *table.snapshot;
+  if (!files) {
+    return options_.cache ? options_.cache->scan_sql(table.root, snapshot, query.pins_)
+                          : lake::scan_sql(table.root, snapshot);
+  }
+  const auto& metadata = *snapshot.metadata;
+  return options_.cache ? options_.cache->scan_sql(table.root, metadata, *files, query.pins_)
+                        : lake::scan_sql(table.root, metadata, *files);
+}
+
+Result<void> QueryEngine::show_tables(Query& query, std::string_view sql,
+                                      const Parameters& parameters) {
   std::shared_ptr<const Cut> cut;
   {
     std::lock_guard lock(mutex_);
     cut = cuts_.find(query.ticket_)->second;
   }
-  for (const auto& name : TRY(query.connection_->table_names(sql))) {
+  const auto reads = TRY(reads_of(*query.connection_, sql, *cut));
+  // DuckDB would look at each file of a table before it leaves out those of other partitions.
+  std::map<std::string, Files> chosen;
+  for (const auto& slice : reads.slices) {
+    const auto& table = cut->tables.find(slice.table)->second;
+    if (table.snapshot->files.size() < kFilesToChooseFrom) continue;
+    auto rows = rows_of(*query.connection_, slice, table, parameters, "");
+    if (rows) chosen.emplace(slice.table, std::move(rows->files));
+  }
+  for (const auto& name : reads.tables) {
     const auto table = cut->tables.find(name);
     if (table == cut->tables.end()) continue;  // DuckDB says so, with the place
     const auto& one = table->second;
     const auto& snapshot = *one.snapshot;
-    std::string select = options_.cache ? options_.cache->scan_sql(one.root, snapshot, query.pins_)
-                                        : lake::scan_sql(one.root, snapshot);
+    const auto files = chosen.find(name);
+    std::string select =
+        scan_sql(query, one, files == chosen.end() ? std::nullopt : std::optional(files->second));
     if (has_rows(table->second)) {
       select += fmt::format(" UNION ALL SELECT {} FROM {}",
                             columns_sql(snapshot.metadata->schema, one.hot_columns),
@@ -153,13 +179,15 @@ Result<std::unique_ptr<Query>> QueryEngine::open_query(std::shared_ptr<const Cut
   }
   std::unique_ptr<Query> query(new Query(*this, ticket));
   query->connection_ = std::make_unique<sql::Connection>(TRY(instance_->connect()));
+  TRY(query->connection_->run("BEGIN TRANSACTION"));  // now() is the same in all of its statements
   return query;
 }
 
 Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql,
+                                                            const Parameters& parameters,
                                                             std::shared_ptr<const Cut> cut) {
   auto query = TRY(open_query(std::move(cut)));
-  TRY(show_tables(*query, sql));
+  TRY(show_tables(*query, sql, parameters));
   auto statement = query->connection_->prepare(sql);
   if (!statement) return about_our_tables(statement.error(), board_.table_names());
   query->statement_.emplace(std::move(statement).value());
@@ -179,7 +207,7 @@ Result<std::unique_ptr<Query>> QueryEngine::start(std::string_view sql,
 Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql,
                                                     const Parameters& parameters,
                                                     std::shared_ptr<const Cut> cut) {
-  auto query = TRY(prepare_unbound(sql, std::move(cut)));
+  auto query = TRY(prepare_unbound(sql, parameters, std::move(cut)));
   const auto names = query->statement_->parameter_names();
   for (const auto& [name, value] : parameters) {
     if (std::ranges::find(names, name) == names.end()) {
@@ -196,32 +224,25 @@ Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql,
   return query;
 }
 
-Result<std::optional<std::string>> QueryEngine::mark(const Slice& slice,
-                                                     const Parameters& parameters,
-                                                     std::shared_ptr<const Cut> cut) {
+Result<std::string> QueryEngine::mark(const Slice& slice, const Parameters& parameters,
+                                      std::shared_ptr<const Cut> cut) {
   const auto found = cut->tables.find(slice.table);
-  if (found == cut->tables.end()) return std::optional<std::string>();
+  if (found == cut->tables.end()) return Error{Code::NotFound, "no such table"};
   const auto& table = found->second;
   const auto query = TRY(open_query(cut));
-  const auto marks = marks_sql(table, has_rows(table) ? hot_sql(query->ticket_, slice.table) : "");
-  if (!marks) return std::optional<std::string>();
-  TRY(query->connection_->run(view_sql(slice.table, *marks)));
-  auto statement = TRY(query->connection_->prepare(slice.sql));
-  for (const auto& name : statement.parameter_names()) {
-    const auto value = parameters.find(name);
-    if (value != parameters.end()) TRY(statement.bind(name, value->second));
-  }
-  auto rows = TRY(statement.execute());
-  const auto chunk = TRY(rows.next());
-  CHECK(chunk && chunk->row_count() == 1);
+  const auto rows =
+      TRY(rows_of(*query->connection_, slice, table, parameters,
+                  has_rows(table) ? hot_sql(query->ticket_, slice.table) : std::string()));
+  std::uint64_t paths = 0;
+  for (const auto& file : rows.files) paths += std::hash<std::string>()(file->path);
+  std::string mark = fmt::format("{}/{}/{}", rows.hot, rows.files.size(), paths);
   // A new column is in the answers of `*`.
-  std::string mark(chunk->column(0).text(0));
   for (const auto& column : table.snapshot->metadata->schema) mark += "/" + column.name;
-  return std::optional(std::move(mark));
+  return mark;
 }
 
 Result<std::vector<sql::Column>> QueryEngine::describe(std::string_view sql) {
-  auto query = TRY(prepare_unbound(sql, nullptr));
+  auto query = TRY(prepare_unbound(sql, {}, nullptr));
   return query->statement_->columns();
 }
 

@@ -16,9 +16,6 @@
 
 namespace millrace::flow {
 
-/// Values for `$name` in SQL.
-using Parameters = std::map<std::string, sql::Value>;
-
 /// Makes each table of `tables` readable on `connection` under its name: committed rows only, of
 /// exactly these versions.
 base::Result<void> define_views(sql::Connection& connection,
@@ -91,10 +88,10 @@ class QueryEngine {
   base::Result<std::unique_ptr<Query>> prepare(std::string_view sql, const Parameters& parameters,
                                                std::shared_ptr<const Cut> cut = nullptr);
   /// What tells the rows of a slice from others that it had before or will have: while the mark of
-  /// a SELECT's slice is the same, so is its answer. None: it cannot be told.
-  /// Errors  as `start`.
-  base::Result<std::optional<std::string>> mark(const Slice& slice, const Parameters& parameters,
-                                                std::shared_ptr<const Cut> cut);
+  /// a SELECT's one slice is the same, so is its answer.
+  /// Errors  as `start`; those of `rows_of`: it cannot be told.
+  base::Result<std::string> mark(const Slice& slice, const Parameters& parameters,
+                                 std::shared_ptr<const Cut> cut);
   /// Reads tables on S3 as `access` says from now on.
   base::Result<void> read_s3(const sql::S3Access& access) { return instance_->read_s3(access); }
   /// To look at SQL, not to run it.
@@ -110,8 +107,10 @@ class QueryEngine {
   /// One that has its cut, but no statement yet.
   base::Result<std::unique_ptr<Query>> open_query(std::shared_ptr<const Cut> cut);
   base::Result<std::unique_ptr<Query>> prepare_unbound(std::string_view sql,
+                                                       const Parameters& parameters,
                                                        std::shared_ptr<const Cut> cut);
-  base::Result<void> show_tables(Query& query, std::string_view sql);
+  base::Result<void> show_tables(Query& query, std::string_view sql, const Parameters& parameters);
+  std::string scan_sql(Query& query, const TableCut& table, const std::optional<Files>& files);
   base::Result<std::shared_ptr<sql::ScanTable>> find_hot(std::string_view argument);
   void forget(const std::string& ticket);
 

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "flow/test_worker.hpp"
 
 namespace millrace::flow {
@@ -52,22 +54,52 @@ TEST(Query, SeesOneCutHoweverTheTablesMove) {
   }
 }
 
+// Files of other partitions are not so much as looked at: here they are gone.
+TEST(Query, LeavesOutFilesOfOtherPartitions) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(0, order("a", "20", "2026-11-20"));
+  bench.source.put(0, order("b", "20", "2026-11-19"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  ASSERT_TRUE(bench.worker->commit_now());
+  for (int i = 0; i < 15; ++i) {
+    bench.source.put(0, order("more " + std::to_string(i), "20", "2026-11-18"));
+    ASSERT_TRUE(bench.worker->catch_up(10s));
+    ASSERT_TRUE(bench.worker->commit_now());
+  }
+  bench.source.put(0, order("c", "20", "2026-11-20"));
+  bench.source.put(0, order("d", "20", "2026-11-19"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  std::filesystem::remove_all(bench.folder.path() / "tables" / "checked" / "day=2026-11-19");
+  EXPECT_EQ(bench.ask_now("SELECT id FROM checked WHERE day = DATE '2026-11-20' ORDER BY id"),
+            "a | c");
+  EXPECT_EQ(bench.ask_now("SELECT count(*) FROM checked WHERE day > current_date + 1000"), "0");
+  EXPECT_EQ(bench.ask_now("WITH d AS (SELECT * FROM checked WHERE day >= '2026-11-20') SELECT "
+                          "string_agg(a.id || b.id, ',' ORDER BY a.id, b.id) FROM d a, d b"),
+            "aa,ac,ca,cc");
+  EXPECT_FALSE(bench.queries->start("SELECT id FROM checked WHERE day >= '2026-11-19'"));
+}
+
 TEST(Query, MarksASliceByTheRowsOfItsPartitions) {
   WorkerBench bench;
   ASSERT_TRUE(bench.begin());
   const auto mark = [&](const std::string& where) {
     auto connection = bench.queries->connect().value();
-    const auto slice =
-        slice_of(connection, "SELECT count(*) FROM checked WHERE " + where, {"day"}).value();
-    return bench.queries->mark(*slice, {{"day", sql::Date{20'777}}}, bench.board->cut()).value();
+    const auto reads =
+        reads_of(connection, "SELECT count(*) FROM checked WHERE " + where, *bench.board->cut());
+    return bench.queries
+        ->mark(reads.value().slices.front(), {{"day", sql::Date{20'777}}}, bench.board->cut())
+        .value();
   };
   const auto take = [&](const std::string& id, const std::string& day) {
     bench.source.put(0, order(id, "20", day));
     ASSERT_TRUE(bench.worker->catch_up(10s));
   };
-  EXPECT_EQ(mark("day = $day"), std::nullopt);  // of an empty table
+  const auto nothing = mark("day = $day");
+  EXPECT_EQ(mark("day < $day"), nothing);
   take("a", "2026-11-20");
   const auto hot = mark("day = $day");
+  EXPECT_NE(hot, nothing);
   EXPECT_NE(mark("day < $day"), hot);
   take("b", "2026-11-19");
   EXPECT_EQ(mark("day = $day"), hot);

@@ -15,11 +15,23 @@ class SliceOf : public testing::Test {
 
   /// The conditions of the slice as DuckDB writes them; empty: it has none.
   std::string conditions(const std::string& text) {
-    const auto slice = slice_of(connection_, text, {"day", "shop"}).value();
-    if (!slice) return "";
-    EXPECT_EQ(slice->table, "orders");
+    const auto slices = reads_of(connection_, text, cut({"day", "shop"})).value().slices;
+    if (slices.empty()) return "";
+    EXPECT_EQ(slices.size(), 1U);
+    EXPECT_EQ(slices.front().table, "orders");
+    const std::string& sql = slices.front().sql;
     const std::string before = "WHERE ";
-    return slice->sql.substr(slice->sql.find(before) + before.size());
+    return sql.substr(sql.find(before) + before.size());
+  }
+
+  static Cut cut(const std::vector<std::string>& partition_columns) {
+    auto metadata = std::make_shared<lake::Metadata>();
+    metadata->partition_columns = partition_columns;
+    auto snapshot = std::make_shared<lake::Snapshot>();
+    snapshot->metadata = std::move(metadata);
+    Cut cut;
+    cut.tables["orders"].snapshot = std::move(snapshot);
+    return cut;
   }
 
   std::unique_ptr<sql::Instance> instance_;
@@ -43,6 +55,11 @@ TEST_F(SliceOf, IsWhatConditionsOnPartitionColumnsSay) {
             "((shop = 'a'))");
 }
 
+TEST_F(SliceOf, MayDependOnTheTime) {
+  EXPECT_EQ(conditions("SELECT count(*) FROM orders WHERE day >= current_date - 7 AND day < now()"),
+            "((\"day\" >= (current_date - 7)) AND (\"day\" < now()))");
+}
+
 TEST_F(SliceOf, IsNoneIfAnyPartitionMayBeRead) {
   for (const std::string text :
        {"SELECT count(*) FROM orders",
@@ -64,13 +81,18 @@ TEST_F(SliceOf, IsNoneIfAnyPartitionMayBeRead) {
         "SELECT (SELECT count(*) FROM orders) FROM orders WHERE day = $day",
         "SELECT count(*) FROM orders WHERE day = $day UNION ALL SELECT count(*) FROM orders",
         "SELECT count(*) FROM orders JOIN shops USING (shop) WHERE day = $day",
+        "SELECT count(*) FROM others WHERE day = $day",
+        "SELECT count(*) FROM orders WHERE random() < 0.5",
+        "SELECT count(*) FROM orders WHERE day = getvariable('x')",
         "WITH d AS (SELECT * FROM orders) SELECT count(*) FROM d WHERE day = $day",
         "WITH orders AS (SELECT * FROM orders WHERE day = $day) SELECT * FROM orders",
         "SELECT 1 WHERE 1 = $day"}) {
     EXPECT_EQ(conditions(text), "") << text;
   }
-  EXPECT_FALSE(slice_of(connection_, "SELECT * FROM orders WHERE day = $day", {}).value());
-  EXPECT_FALSE(slice_of(connection_, "DELETE FROM orders WHERE day = $day", {"day"}));
+  const auto reads = reads_of(connection_, "SELECT * FROM orders, x WHERE day = $day", cut({}));
+  EXPECT_EQ(reads->tables, (std::vector<std::string>{"orders", "x"}));
+  EXPECT_TRUE(reads->slices.empty());
+  EXPECT_FALSE(reads_of(connection_, "DELETE FROM orders WHERE day = $day", cut({"day"})));
 }
 
 }  // namespace

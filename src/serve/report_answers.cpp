@@ -262,8 +262,8 @@ ReportAnswers::Outcome ReportAnswers::compute(Flight& flight) {
   const auto cut = parts_.board.cut();
   std::optional<std::string> mark;
   if (flight.reads.slice) {
-    // What hinders it hinders the report as well, and is told then.
-    mark = parts_.queries.mark(*flight.reads.slice, flight.parameters, cut).value_or(std::nullopt);
+    auto found = parts_.queries.mark(*flight.reads.slice, flight.parameters, cut);
+    if (found) mark = std::move(*found);
   }
   if (auto known = unchanged(flight, mark, *cut)) {
     flight.is_computed = false;

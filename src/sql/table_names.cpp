@@ -75,7 +75,10 @@ class Walk {
 }  // namespace
 
 Result<std::vector<TableName>> tables_of(Connection& connection, std::string_view text) {
-  const Json parsed = TRY(parse_select(connection, text));
+  return tables_of(TRY(parse_select(connection, text)));
+}
+
+std::vector<TableName> tables_of(const Json& parsed) {
   Walk walk;
   walk.visit(parsed.at("statements"), {});
   return walk.take();

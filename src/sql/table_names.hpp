@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,5 +21,7 @@ struct TableName {
 /// it defines itself: `WITH t AS (SELECT * FROM t)` names the table `t`. It may have parameters.
 /// Errors  Invalid: not one SELECT, with place `byte N` where one is known.
 base::Result<std::vector<TableName>> tables_of(Connection& connection, std::string_view text);
+/// The same of what `parse_select` made of the text.
+std::vector<TableName> tables_of(const nlohmann::json& parsed);
 
 }  // namespace millrace::sql
