@@ -149,20 +149,24 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql,
   for (const auto& name : reads.tables) {
     const auto table = cut->tables.find(name);
     if (table == cut->tables.end()) continue;  // DuckDB says so, with the place
-    const auto& one = table->second;
-    const auto& snapshot = *one.snapshot;
     const auto files = chosen.find(name);
-    std::string select =
-        scan_sql(query, one, files == chosen.end() ? std::nullopt : std::optional(files->second));
-    if (has_rows(table->second)) {
-      select += fmt::format(" UNION ALL SELECT {} FROM {}",
-                            columns_sql(snapshot.metadata->schema, one.hot_columns),
-                            hot_sql(query.ticket_, name));
-    }
-    TRY(query.connection_->run(view_sql(name, select)));
-    query.versions_.emplace(name, snapshot.version);
-    query.editions_.emplace(name, one.edition);
+    TRY(show_table(query, name, table->second,
+                   files == chosen.end() ? std::nullopt : std::optional(files->second)));
   }
+  return {};
+}
+
+Result<void> QueryEngine::show_table(Query& query, const std::string& name, const TableCut& table,
+                                     const std::optional<Files>& files) {
+  std::string select = scan_sql(query, table, files);
+  if (has_rows(table)) {
+    select += fmt::format(" UNION ALL SELECT {} FROM {}",
+                          columns_sql(table.snapshot->metadata->schema, table.hot_columns),
+                          hot_sql(query.ticket_, name));
+  }
+  TRY(query.connection_->run(view_sql(name, select)));
+  query.versions_.emplace(name, table.snapshot->version);
+  query.editions_.emplace(name, table.edition);
   return {};
 }
 
@@ -175,7 +179,7 @@ Result<std::unique_ptr<Query>> QueryEngine::open_query(std::shared_ptr<const Cut
                    fmt::format("{} queries are running already; try again", options_.queries_max)};
     }
     ticket = std::to_string(ticket_next_++);
-    cuts_.emplace(ticket, cut ? std::move(cut) : board_.cut());
+    cuts_.emplace(ticket, std::move(cut));
   }
   std::unique_ptr<Query> query(new Query(*this, ticket));
   query->connection_ = std::make_unique<sql::Connection>(TRY(instance_->connect()));
@@ -185,9 +189,13 @@ Result<std::unique_ptr<Query>> QueryEngine::open_query(std::shared_ptr<const Cut
 
 Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql,
                                                             const Parameters& parameters,
-                                                            std::shared_ptr<const Cut> cut) {
-  auto query = TRY(open_query(std::move(cut)));
-  TRY(show_tables(*query, sql, parameters));
+                                                            const Seen* seen) {
+  auto query = TRY(open_query(seen ? seen->cut : board_.cut()));
+  if (seen) {
+    TRY(show_table(*query, seen->table, seen->cut->tables.find(seen->table)->second, seen->files));
+  } else {
+    TRY(show_tables(*query, sql, parameters));
+  }
   auto statement = query->connection_->prepare(sql);
   if (!statement) return about_our_tables(statement.error(), board_.table_names());
   query->statement_.emplace(std::move(statement).value());
@@ -206,8 +214,8 @@ Result<std::unique_ptr<Query>> QueryEngine::start(std::string_view sql,
 
 Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql,
                                                     const Parameters& parameters,
-                                                    std::shared_ptr<const Cut> cut) {
-  auto query = TRY(prepare_unbound(sql, parameters, std::move(cut)));
+                                                    const Seen* seen) {
+  auto query = TRY(prepare_unbound(sql, parameters, seen));
   const auto names = query->statement_->parameter_names();
   for (const auto& [name, value] : parameters) {
     if (std::ranges::find(names, name) == names.end()) {
@@ -224,21 +232,20 @@ Result<std::unique_ptr<Query>> QueryEngine::prepare(std::string_view sql,
   return query;
 }
 
-Result<std::string> QueryEngine::mark(const Slice& slice, const Parameters& parameters,
-                                      std::shared_ptr<const Cut> cut) {
+Result<Seen> QueryEngine::look(const Slice& slice, const Parameters& parameters,
+                               std::shared_ptr<const Cut> cut) {
   const auto found = cut->tables.find(slice.table);
   if (found == cut->tables.end()) return Error{Code::NotFound, "no such table"};
   const auto& table = found->second;
   const auto query = TRY(open_query(cut));
-  const auto rows =
-      TRY(rows_of(*query->connection_, slice, table, parameters,
-                  has_rows(table) ? hot_sql(query->ticket_, slice.table) : std::string()));
+  auto rows = TRY(rows_of(*query->connection_, slice, table, parameters,
+                          has_rows(table) ? hot_sql(query->ticket_, slice.table) : std::string()));
   std::uint64_t paths = 0;
   for (const auto& file : rows.files) paths += std::hash<std::string>()(file->path);
   std::string mark = fmt::format("{}/{}/{}", rows.hot, rows.files.size(), paths);
   // A new column is in the answers of `*`.
   for (const auto& column : table.snapshot->metadata->schema) mark += "/" + column.name;
-  return mark;
+  return Seen{std::move(cut), slice.table, std::move(rows.files), std::move(mark)};
 }
 
 Result<std::vector<sql::Column>> QueryEngine::describe(std::string_view sql) {

@@ -35,6 +35,15 @@ struct QueryEngineOptions {
 
 class QueryEngine;
 
+/// A slice as it is in a cut.
+struct Seen {
+  std::shared_ptr<const Cut> cut;
+  std::string table;
+  Files files;
+  /// While it is the same, so is the answer of the SELECT, if the slice is all that it reads.
+  std::string mark;
+};
+
 /// A running query. It must not outlive its engine.
 /// Threads: one at a time, but `interrupt` from any.
 class Query {
@@ -83,15 +92,14 @@ class QueryEngine {
   ///         Exhausted: too many queries at once.
   base::Result<std::unique_ptr<Query>> start(std::string_view sql,
                                              const Parameters& parameters = {});
-  /// The same, but does not run it yet: so that it can be interrupted from its beginning. `cut`:
-  /// the tables as they are there; null: as they are now.
+  /// The same, but does not run it yet: so that it can be interrupted from its beginning. `seen`,
+  /// if given, is the one slice of `sql` with these parameters: then the query reads that.
   base::Result<std::unique_ptr<Query>> prepare(std::string_view sql, const Parameters& parameters,
-                                               std::shared_ptr<const Cut> cut = nullptr);
-  /// What tells the rows of a slice from others that it had before or will have: while the mark of
-  /// a SELECT's one slice is the same, so is its answer.
+                                               const Seen* seen = nullptr);
+  /// Looks at a slice in `cut`.
   /// Errors  as `start`; those of `rows_of`: it cannot be told.
-  base::Result<std::string> mark(const Slice& slice, const Parameters& parameters,
-                                 std::shared_ptr<const Cut> cut);
+  base::Result<Seen> look(const Slice& slice, const Parameters& parameters,
+                          std::shared_ptr<const Cut> cut);
   /// Reads tables on S3 as `access` says from now on.
   base::Result<void> read_s3(const sql::S3Access& access) { return instance_->read_s3(access); }
   /// To look at SQL, not to run it.
@@ -108,8 +116,10 @@ class QueryEngine {
   base::Result<std::unique_ptr<Query>> open_query(std::shared_ptr<const Cut> cut);
   base::Result<std::unique_ptr<Query>> prepare_unbound(std::string_view sql,
                                                        const Parameters& parameters,
-                                                       std::shared_ptr<const Cut> cut);
+                                                       const Seen* seen);
   base::Result<void> show_tables(Query& query, std::string_view sql, const Parameters& parameters);
+  base::Result<void> show_table(Query& query, const std::string& name, const TableCut& table,
+                                const std::optional<Files>& files);
   std::string scan_sql(Query& query, const TableCut& table, const std::optional<Files>& files);
   base::Result<std::shared_ptr<sql::ScanTable>> find_hot(std::string_view argument);
   void forget(const std::string& ticket);

@@ -88,8 +88,9 @@ TEST(Query, MarksASliceByTheRowsOfItsPartitions) {
     const auto reads =
         reads_of(connection, "SELECT count(*) FROM checked WHERE " + where, *bench.board->cut());
     return bench.queries
-        ->mark(reads.value().slices.front(), {{"day", sql::Date{20'777}}}, bench.board->cut())
-        .value();
+        ->look(reads.value().slices.front(), {{"day", sql::Date{20'777}}}, bench.board->cut())
+        .value()
+        .mark;
   };
   const auto take = [&](const std::string& id, const std::string& day) {
     bench.source.put(0, order(id, "20", day));

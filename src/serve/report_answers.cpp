@@ -243,37 +243,35 @@ void ReportAnswers::run(const std::shared_ptr<Flight>& flight) {
   end(*flight, compute(*flight));
 }
 
-// What is known, for the rows of `cut`, if the partitions that the report reads are as they were.
+// What is known, for the rows of a later cut, if the partitions that the report reads are as they
+// were.
 std::shared_ptr<const ReportResult> ReportAnswers::unchanged(const Flight& flight,
-                                                             const std::optional<std::string>& mark,
-                                                             const flow::Cut& cut) {
+                                                             const flow::Seen& seen) {
   const std::lock_guard lock(mutex_);
   const auto known = results_.find(flight.key);
-  if (!mark || !known || known->is_too_large || known->mark != mark) return nullptr;
-  const auto& table = cut.tables.find(flight.reads.slice->table)->second;
+  if (!known || known->is_too_large || known->mark != seen.mark) return nullptr;
   auto result = known->again();
-  result->versions = {{flight.reads.slice->table, table.snapshot->version}};
-  result->editions = editions_of(flight.reads, cut);
+  result->versions = {{seen.table, seen.cut->tables.find(seen.table)->second.snapshot->version}};
+  result->editions = editions_of(flight.reads, *seen.cut);
   result->taken_at = *flight.taken_at;
   return result;
 }
 
 ReportAnswers::Outcome ReportAnswers::compute(Flight& flight) {
-  const auto cut = parts_.board.cut();
-  std::optional<std::string> mark;
+  std::optional<flow::Seen> seen;
   if (flight.reads.slice) {
-    auto found = parts_.queries.mark(*flight.reads.slice, flight.parameters, cut);
-    if (found) mark = std::move(*found);
+    auto look = parts_.queries.look(*flight.reads.slice, flight.parameters, parts_.board.cut());
+    if (look) seen = std::move(*look);
   }
-  if (auto known = unchanged(flight, mark, *cut)) {
+  if (auto known = seen ? unchanged(flight, *seen) : nullptr) {
     flight.is_computed = false;
     return known;
   }
-  auto query = TRY(parts_.queries.prepare(flight.sql, flight.parameters, cut));
+  auto query = TRY(parts_.queries.prepare(flight.sql, flight.parameters, seen ? &*seen : nullptr));
   auto result = std::make_shared<ReportResult>();
   result->editions = query->editions();
   result->versions = query->versions();
-  result->mark = std::move(mark);
+  if (seen) result->mark = seen->mark;
   {
     const std::lock_guard lock(mutex_);
     flight.editions = query->editions();

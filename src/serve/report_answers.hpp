@@ -51,9 +51,7 @@ class ReportAnswers {
                                     bool is_ahead) const;
   void run(const std::shared_ptr<Flight>& flight);
   Outcome compute(Flight& flight);
-  std::shared_ptr<const ReportResult> unchanged(const Flight& flight,
-                                                const std::optional<std::string>& mark,
-                                                const flow::Cut& cut);
+  std::shared_ptr<const ReportResult> unchanged(const Flight& flight, const flow::Seen& seen);
   void end(Flight& flight, const Outcome& outcome);
   void deliver(const std::shared_ptr<Waiter>& waiter,
                const std::shared_ptr<const ReportResult>& result, const char* how);
