@@ -60,13 +60,24 @@ class Topics:
     def put(self, topic, values, partitions=1, first=0, key=None):
         """Values, None is a tombstone, over the partitions by turns; all are acknowledged when it returns."""
         if self.producer is None:
+            # One request at a time: a partition that was just made takes any as its first.
             self.producer = self.jvm.org.apache.kafka.clients.producer.KafkaProducer(
-                self.settings(key_serializer=SERIALIZER, value_serializer=SERIALIZER, linger_ms="20", enable_idempotence="true")
+                self.settings(
+                    key_serializer=SERIALIZER,
+                    value_serializer=SERIALIZER,
+                    linger_ms="20",
+                    enable_idempotence="true",
+                    max_in_flight_requests_per_connection="1",
+                )
             )
         record = self.jvm.org.apache.kafka.clients.producer.ProducerRecord
-        for number, value in enumerate(values, first):
+        sent = [
             self.producer.send(record(topic, number % partitions, key(number) if key else None, value))
+            for number, value in enumerate(values, first)
+        ]
         self.producer.flush()
+        for one in sent:
+            one.get()  # an error, if it was not acknowledged
 
     def close(self):
         if self.producer is not None:
