@@ -16,6 +16,8 @@ using base::Result;
 
 // The table function by which a query reads hot rows: `hot('<ticket>/<table>')`.
 constexpr std::string_view kHot = "hot";
+// now() is the same in all statements of a transaction.
+constexpr std::string_view kBegin = "BEGIN TRANSACTION";
 // Of fewer files, choosing takes as long as looking at them.
 constexpr std::size_t kFilesToChooseFrom = 16;
 
@@ -144,7 +146,14 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql,
     const auto& table = cut->tables.find(slice.table)->second;
     if (table.snapshot->files.size() < kFilesToChooseFrom) continue;
     auto rows = rows_of(*query.connection_, slice, table, parameters, "");
-    if (rows) chosen.emplace(slice.table, std::move(rows->files));
+    if (!rows) {
+      // The statement itself says better what is wrong; but not in a transaction that has failed.
+      chosen.clear();
+      TRY(query.connection_->run("ROLLBACK"));
+      TRY(query.connection_->run(kBegin));
+      break;
+    }
+    chosen.emplace(slice.table, std::move(rows->files));
   }
   for (const auto& name : reads.tables) {
     const auto table = cut->tables.find(name);
@@ -183,7 +192,7 @@ Result<std::unique_ptr<Query>> QueryEngine::open_query(std::shared_ptr<const Cut
   }
   std::unique_ptr<Query> query(new Query(*this, ticket));
   query->connection_ = std::make_unique<sql::Connection>(TRY(instance_->connect()));
-  TRY(query->connection_->run("BEGIN TRANSACTION"));  // now() is the same in all of its statements
+  TRY(query->connection_->run(kBegin));
   return query;
 }
 

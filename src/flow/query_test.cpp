@@ -70,6 +70,15 @@ TEST(Query, LeavesOutFilesOfOtherPartitions) {
   bench.source.put(0, order("c", "20", "2026-11-20"));
   bench.source.put(0, order("d", "20", "2026-11-19"));
   ASSERT_TRUE(bench.worker->catch_up(10s));
+  // What is wrong is told of the statement itself.
+  const std::map<std::string, std::string> wrong{
+      {"day = 'no day'", "invalid date field format"},
+      {"CAST(CAST(day AS TEXT) AS INTEGER) = 3", "Could not convert"}};
+  for (const auto& [condition, message] : wrong) {
+    auto query = bench.queries->start("SELECT id FROM checked WHERE " + condition);
+    const auto error = query ? (*query)->next().error() : query.error();
+    EXPECT_NE(error.message.find(message), std::string::npos) << error.text();
+  }
   std::filesystem::remove_all(bench.folder.path() / "tables" / "checked" / "day=2026-11-19");
   EXPECT_EQ(bench.ask_now("SELECT id FROM checked WHERE day = DATE '2026-11-20' ORDER BY id"),
             "a | c");
