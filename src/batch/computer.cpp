@@ -108,7 +108,7 @@ Result<std::string> Computer::show_inputs(const std::shared_ptr<const Pinned>& p
     const auto& cut = pinned->table(name);
     const auto files = pinned->files_within(name, partition);
     if (is_shown && !files) continue;
-    const auto rows = scan(cut, files);
+    const auto rows = lake::scan_sql(tools_.cache, cut.root, *cut.snapshot, files, pins_);
     if (files && within == Within::Told) {
       told.push_back(fmt::format("{} AS NOT MATERIALIZED ({})", base::sql_name(name), rows));
     } else {
@@ -117,16 +117,6 @@ Result<std::string> Computer::show_inputs(const std::shared_ptr<const Pinned>& p
   }
   shown_ = pinned;
   return told.empty() ? std::string() : fmt::format("WITH {} ", base::join(told, ", "));
-}
-
-std::string Computer::scan(const flow::TableCut& table, const std::optional<Files>& files) {
-  const auto& metadata = *table.snapshot->metadata;
-  if (files) {
-    return tools_.cache ? tools_.cache->scan_sql(table.root, metadata, *files, pins_)
-                        : lake::scan_sql(table.root, metadata, *files);
-  }
-  return tools_.cache ? tools_.cache->scan_sql(table.root, *table.snapshot, pins_)
-                      : lake::scan_sql(table.root, *table.snapshot);
 }
 
 Result<void> Computer::show(const std::string& name, const std::string& select) {

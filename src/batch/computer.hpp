@@ -42,7 +42,6 @@ class Computer {
   base::Result<std::string> show_inputs(const std::shared_ptr<const Pinned>& pinned,
                                         const Partition& partition, Within within);
   base::Result<void> show(const std::string& name, const std::string& select);
-  std::string scan(const flow::TableCut& table, const std::optional<Files>& files);
   base::Result<void> judge(const Partition& partition, const RunRow& row,
                            std::vector<CheckResult>& checks);
   base::Result<void> show_new_among_others(const Partition& partition);

@@ -173,6 +173,26 @@ TEST(Groups, FewRowsAreWhatTheyAreByTheOtherWay) {
   EXPECT_EQ(bench.board.table("narrow")->snapshot()->files.size(), 5U) << "day 1 has no rows";
 }
 
+// What is looked for among few rows must not be cut off where there are many.
+TEST(Groups, ManyRowsAfterFewAreAllThere) {
+  JobsBench bench(shop(R"(jobs:
+  wide:
+    each: day
+    sql: SELECT unnest(range(CAST(amount AS BIGINT))) AS i FROM orders WHERE day = $day
+)"));
+  const std::vector<int> counts{3, 16'384, 16'385, 3, 3, 40'000, 3};
+  std::string wanted;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const auto rows = std::to_string(counts[i]);
+    bench.order("c", rows, day(static_cast<int>(i) + 1) + "T12:00:00Z");
+    wanted += (i == 0 ? "" : ", ") + rows + "|" + rows;
+  }
+  auto jobs = Jobs::open(parts_with(bench, 1)).value();
+  EXPECT_EQ(count(jobs->run("wide").value()), "succeeded 7");
+  EXPECT_EQ(bench.rows("SELECT count(*), count(DISTINCT i) FROM wide GROUP BY day ORDER BY day"),
+            wanted);
+}
+
 TEST(Groups, ARunThatWaitsForItsNextAttemptHoldsUpNoOther) {
   JobsBench bench(shop(kDaily));
   order_days(bench, 5);

@@ -16,6 +16,7 @@ using base::Code;
 using base::Error;
 using base::Result;
 using config::Each;
+using sql::word;
 using Json = nlohmann::json;
 
 // Table functions that make rows out of their arguments alone.
@@ -26,12 +27,6 @@ const FunctionNames kPureTableFunctions{"range", "generate_series", "unnest", "j
 const FunctionNames kValueNames{"current_date", "current_time",   "current_timestamp",
                                 "localtime",    "localtimestamp", "current_user",
                                 "session_user", "user",           "current_role"};
-
-// A constant's "type" is an object, a node's is a word.
-std::string word(const Json& node, const char* key) {
-  const auto found = node.is_object() ? node.find(key) : node.end();
-  return found != node.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 // What stands under casts.
 const Json& uncast(const Json& node) {

@@ -6,16 +6,13 @@
 
 #include "base/text.hpp"
 #include "batch/job_sql.hpp"
+#include "sql/parse_select.hpp"
 
 namespace millrace::batch {
 namespace {
 
+using sql::word;
 using Json = nlohmann::json;
-
-std::string word(const Json& node, const char* key) {
-  const auto found = node.is_object() ? node.find(key) : node.end();
-  return found != node.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 /// Visits each SELECT of a statement.
 class Reader {

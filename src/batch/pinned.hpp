@@ -18,7 +18,7 @@ struct RunnableJob {
   const Marks& marks;
 };
 
-using Files = std::vector<std::shared_ptr<const lake::AddFile>>;
+using lake::Files;
 
 /// What a job reads and replaces, all as it is at one moment. Never changes.
 class Pinned {

@@ -31,7 +31,7 @@ struct RowKey {
 /// hold a slice, by their statistics, are not opened.
 class PositionScan {
  public:
-  using Files = std::vector<std::shared_ptr<const lake::AddFile>>;
+  using Files = lake::Files;
   PositionScan(os::Path root, std::shared_ptr<const lake::Metadata> metadata, Files files);
   /// All files of a snapshot.
   PositionScan(const os::Path& root, const lake::Snapshot& snapshot);

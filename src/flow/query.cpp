@@ -120,30 +120,13 @@ void QueryEngine::forget(const std::string& ticket) {
   cuts_.erase(ticket);
 }
 
-std::string QueryEngine::scan_sql(Query& query, const TableCut& table,
-                                  const std::optional<Files>& files) {
-  const auto& snapshot = *table.snapshot;
-  if (!files) {
-    return options_.cache ? options_.cache->scan_sql(table.root, snapshot, query.pins_)
-                          : lake::scan_sql(table.root, snapshot);
-  }
-  const auto& metadata = *snapshot.metadata;
-  return options_.cache ? options_.cache->scan_sql(table.root, metadata, *files, query.pins_)
-                        : lake::scan_sql(table.root, metadata, *files);
-}
-
 Result<void> QueryEngine::show_tables(Query& query, std::string_view sql,
-                                      const Parameters& parameters) {
-  std::shared_ptr<const Cut> cut;
-  {
-    std::lock_guard lock(mutex_);
-    cut = cuts_.find(query.ticket_)->second;
-  }
-  const auto reads = TRY(reads_of(*query.connection_, sql, *cut));
+                                      const Parameters& parameters, const Cut& cut) {
+  const auto reads = TRY(reads_of(*query.connection_, sql, cut));
   // DuckDB would look at each file of a table before it leaves out those of other partitions.
-  std::map<std::string, Files> chosen;
+  std::map<std::string, lake::Files> chosen;
   for (const auto& slice : reads.slices) {
-    const auto& table = cut->tables.find(slice.table)->second;
+    const auto& table = cut.tables.find(slice.table)->second;
     if (table.snapshot->files.size() < kFilesToChooseFrom) continue;
     auto rows = rows_of(*query.connection_, slice, table, parameters, "");
     if (!rows) {
@@ -156,8 +139,8 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql,
     chosen.emplace(slice.table, std::move(rows->files));
   }
   for (const auto& name : reads.tables) {
-    const auto table = cut->tables.find(name);
-    if (table == cut->tables.end()) continue;  // DuckDB says so, with the place
+    const auto table = cut.tables.find(name);
+    if (table == cut.tables.end()) continue;  // DuckDB says so, with the place
     const auto files = chosen.find(name);
     TRY(show_table(query, name, table->second,
                    files == chosen.end() ? std::nullopt : std::optional(files->second)));
@@ -166,8 +149,9 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql,
 }
 
 Result<void> QueryEngine::show_table(Query& query, const std::string& name, const TableCut& table,
-                                     const std::optional<Files>& files) {
-  std::string select = scan_sql(query, table, files);
+                                     const std::optional<lake::Files>& files) {
+  std::string select =
+      lake::scan_sql(options_.cache, table.root, *table.snapshot, files, query.pins_);
   if (has_rows(table)) {
     select += fmt::format(" UNION ALL SELECT {} FROM {}",
                           columns_sql(table.snapshot->metadata->schema, table.hot_columns),
@@ -199,11 +183,12 @@ Result<std::unique_ptr<Query>> QueryEngine::open_query(std::shared_ptr<const Cut
 Result<std::unique_ptr<Query>> QueryEngine::prepare_unbound(std::string_view sql,
                                                             const Parameters& parameters,
                                                             const Seen* seen) {
-  auto query = TRY(open_query(seen ? seen->cut : board_.cut()));
+  const auto cut = seen ? seen->cut : board_.cut();
+  auto query = TRY(open_query(cut));
   if (seen) {
-    TRY(show_table(*query, seen->table, seen->cut->tables.find(seen->table)->second, seen->files));
+    TRY(show_table(*query, seen->table, cut->tables.find(seen->table)->second, seen->files));
   } else {
-    TRY(show_tables(*query, sql, parameters));
+    TRY(show_tables(*query, sql, parameters, *cut));
   }
   auto statement = query->connection_->prepare(sql);
   if (!statement) return about_our_tables(statement.error(), board_.table_names());

@@ -39,7 +39,7 @@ class QueryEngine;
 struct Seen {
   std::shared_ptr<const Cut> cut;
   std::string table;
-  Files files;
+  lake::Files files;
   /// While it is the same, so is the answer of the SELECT, if the slice is all that it reads.
   std::string mark;
 };
@@ -117,10 +117,10 @@ class QueryEngine {
   base::Result<std::unique_ptr<Query>> prepare_unbound(std::string_view sql,
                                                        const Parameters& parameters,
                                                        const Seen* seen);
-  base::Result<void> show_tables(Query& query, std::string_view sql, const Parameters& parameters);
+  base::Result<void> show_tables(Query& query, std::string_view sql, const Parameters& parameters,
+                                 const Cut& cut);
   base::Result<void> show_table(Query& query, const std::string& name, const TableCut& table,
-                                const std::optional<Files>& files);
-  std::string scan_sql(Query& query, const TableCut& table, const std::optional<Files>& files);
+                                const std::optional<lake::Files>& files);
   base::Result<std::shared_ptr<sql::ScanTable>> find_hot(std::string_view argument);
   void forget(const std::string& ticket);
 

@@ -54,6 +54,17 @@ TEST(Query, SeesOneCutHoweverTheTablesMove) {
   }
 }
 
+// Partitions may be chosen by the time: it stands still from then on.
+TEST(Query, KnowsOneTime) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  auto query = bench.queries->prepare("SELECT epoch_us(now()) AS t", {}).value();
+  const auto prepared_at = base::SystemClock().now().time_since_epoch().count();
+  std::this_thread::sleep_for(2ms);
+  ASSERT_TRUE(query->execute());
+  EXPECT_LE((*query->next().value()).column(0).data<std::int64_t>()[0], prepared_at);
+}
+
 // Files of other partitions are not so much as looked at: here they are gone.
 TEST(Query, LeavesOutFilesOfOtherPartitions) {
   WorkerBench bench;

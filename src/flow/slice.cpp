@@ -21,6 +21,7 @@ namespace {
 using base::Code;
 using base::Error;
 using base::Result;
+using sql::word;
 using Json = nlohmann::json;
 
 constexpr std::size_t kPartitionsMax = 20'000;
@@ -33,12 +34,7 @@ constexpr std::string_view kChoose =
 const std::set<std::string, std::less<>> kOfTheMoment = {
     "now", "today", "current_date", "current_timestamp", "transaction_timestamp"};
 
-using FilesByValues = std::map<lake::PartitionValues, Files>;
-
-std::string word(const Json& node, const char* key) {
-  const auto found = node.find(key);
-  return found != node.end() && found->is_string() ? found->get<std::string>() : "";
-}
+using FilesByValues = std::map<lake::PartitionValues, lake::Files>;
 
 bool is_among(const std::string& name, const auto& names) {
   return std::ranges::any_of(
@@ -95,7 +91,7 @@ class Conditions {
         "",          "CAST",    "COMPARISON", "CONJUNCTION", "CONSTANT",
         "PARAMETER", "BETWEEN", "OPERATOR",   "FUNCTION"};
     if (!node.is_structured()) return true;
-    const auto kind = node.is_object() ? word(node, "class") : "";
+    const auto kind = word(node, "class");
     if (kind == "COLUMN_REF") return is_partition_column(node.at("column_names"));
     const auto function = word(node, "function_name");
     if (is_among(function, varying_) && !is_among(function, kOfTheMoment)) return false;

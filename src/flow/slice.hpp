@@ -13,7 +13,6 @@ namespace millrace::flow {
 
 /// Values for `$name` in SQL.
 using Parameters = std::map<std::string, sql::Value>;
-using Files = std::vector<std::shared_ptr<const lake::AddFile>>;
 
 /// Which rows of a table the answer of a SELECT can depend on, as far as the table's partition
 /// columns tell them apart: the rows of one day, of the last seven.
@@ -25,7 +24,7 @@ struct Slice {
 
 /// What a slice is at one moment.
 struct SliceRows {
-  Files files;
+  lake::Files files;
   std::string hot;  ///< other text for other hot rows
 };
 

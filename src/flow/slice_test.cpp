@@ -24,9 +24,10 @@ class SliceOf : public testing::Test {
     return sql.substr(sql.find(before) + before.size());
   }
 
-  static Cut cut(const std::vector<std::string>& partition_columns) {
+  static Cut cut(const std::vector<std::string>& partition_columns, lake::Schema schema = {}) {
     auto metadata = std::make_shared<lake::Metadata>();
     metadata->partition_columns = partition_columns;
+    metadata->schema = std::move(schema);
     auto snapshot = std::make_shared<lake::Snapshot>();
     snapshot->metadata = std::move(metadata);
     Cut cut;
@@ -58,6 +59,10 @@ TEST_F(SliceOf, IsWhatConditionsOnPartitionColumnsSay) {
 TEST_F(SliceOf, MayDependOnTheTime) {
   EXPECT_EQ(conditions("SELECT count(*) FROM orders WHERE day >= current_date - 7 AND day < now()"),
             "((\"day\" >= (current_date - 7)) AND (\"day\" < now()))");
+  // Unless it is a column.
+  const auto known = cut({"day"}, {{"Current_Date", sql::Type(DUCKDB_TYPE_DATE)}});
+  const auto reads = reads_of(connection_, "SELECT 1 FROM orders WHERE day = current_date", known);
+  EXPECT_TRUE(reads.value().slices.empty());
 }
 
 TEST_F(SliceOf, IsNoneIfAnyPartitionMayBeRead) {

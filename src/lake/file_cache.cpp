@@ -69,13 +69,12 @@ FileCache::Name FileCache::name_of(const os::Path& path) const {
 }
 
 std::string FileCache::scan_sql(const os::Path& root, const Snapshot& snapshot, Pins& pins) {
-  std::vector<std::shared_ptr<const AddFile>> files;
+  Files files;
   for (const auto& [path, file] : snapshot.files) files.push_back(file);
   return scan_sql(root, *snapshot.metadata, files, pins);
 }
 
-std::string FileCache::scan_sql(const os::Path& root, const Metadata& metadata,
-                                const std::vector<std::shared_ptr<const AddFile>>& files,
+std::string FileCache::scan_sql(const os::Path& root, const Metadata& metadata, const Files& files,
                                 Pins& pins) {
   const auto added = added_columns(metadata);
   std::vector<ScanFile> scanned;
@@ -220,6 +219,15 @@ std::uint64_t FileCache::bytes() const {
 void FileCache::settle() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return wanted_.empty(); });
+}
+
+std::string scan_sql(FileCache* cache, const os::Path& root, const Snapshot& snapshot,
+                     const std::optional<Files>& files, Pins& pins) {
+  const auto& metadata = *snapshot.metadata;
+  if (!files) {
+    return cache ? cache->scan_sql(root, snapshot, pins) : scan_sql(root, snapshot);
+  }
+  return cache ? cache->scan_sql(root, metadata, *files, pins) : scan_sql(root, metadata, *files);
 }
 
 }  // namespace millrace::lake

@@ -49,8 +49,8 @@ class FileCache {
   /// `scan_sql` of a snapshot, or of some of its files, from copies where there are any; they stay
   /// while `pins` lives.
   std::string scan_sql(const os::Path& root, const Snapshot& snapshot, Pins& pins);
-  std::string scan_sql(const os::Path& root, const Metadata& metadata,
-                       const std::vector<std::shared_ptr<const AddFile>>& files, Pins& pins);
+  std::string scan_sql(const os::Path& root, const Metadata& metadata, const Files& files,
+                       Pins& pins);
 
   /// Takes over a file of this machine as the copy of `path`. False: it was left where it is.
   bool keep(const os::Path& draft, const os::Path& path, std::uint64_t bytes);
@@ -99,5 +99,9 @@ class FileCache {
   std::set<Name> wanted_;                                   // Guarded by mutex_: also under way
   std::vector<std::jthread> threads_;
 };
+
+/// `scan_sql` of a snapshot, or of `files` of it: from the copies of `cache`, if there is one.
+std::string scan_sql(FileCache* cache, const os::Path& root, const Snapshot& snapshot,
+                     const std::optional<Files>& files, Pins& pins);
 
 }  // namespace millrace::lake

@@ -44,9 +44,9 @@ Result<void> LocalStore::remove(const std::vector<os::Path>& paths) {
 
 Result<void> LocalStore::make_folder(const os::Path& root, const os::Path& folder,
                                      Settled settled) {
-  TRY(os::make_directories_durably(disk_, folder));
-  if (settled == Settled::Yes) return {};
-  // It may be there from a try, or a life, that ended before its sync.
+  if (settled == Settled::Yes) return os::make_directories_durably(disk_, folder);
+  // What is there may be from a try, or a life, that ended before its sync.
+  if (!TRY(disk_.stat(folder))) TRY(disk_.make_directories(folder));
   for (os::Path at = folder; at != root && at.has_relative_path(); at = at.parent_path()) {
     TRY(disk_.sync_directory(at.parent_path()));
   }

@@ -12,7 +12,6 @@ namespace millrace::lake {
 namespace {
 
 using base::Result;
-using Files = std::vector<std::shared_ptr<const AddFile>>;
 
 // Small files of one partition, in groups that each make about one file of the target size.
 std::vector<Files> groups_of(Files small, const CompactOptions& options) {

@@ -48,9 +48,8 @@ std::optional<std::int64_t> Snapshot::transaction(const std::string& app_id) con
   return found->second;
 }
 
-std::vector<std::shared_ptr<const AddFile>> Snapshot::files_of(
-    const PartitionValues& partition) const {
-  std::vector<std::shared_ptr<const AddFile>> found;
+Files Snapshot::files_of(const PartitionValues& partition) const {
+  Files found;
   for (const auto& [path, file] : files) {
     if (file->partition_values == partition) found.push_back(file);
   }
@@ -79,8 +78,7 @@ ScanFile scan_file(os::Path path, const AddFile& file, const std::vector<std::st
   return {std::move(path), !has_all};
 }
 
-std::string scan_sql(const os::Path& root, const Metadata& metadata,
-                     const std::vector<std::shared_ptr<const AddFile>>& files) {
+std::string scan_sql(const os::Path& root, const Metadata& metadata, const Files& files) {
   const auto added = added_columns(metadata);
   std::vector<ScanFile> found;
   for (const auto& file : files) {
@@ -142,7 +140,7 @@ std::string scan_sql(const std::vector<ScanFile>& files, const Metadata& metadat
 }
 
 std::string scan_sql(const os::Path& root, const Snapshot& snapshot) {
-  std::vector<std::shared_ptr<const AddFile>> files;
+  Files files;
   for (const auto& [path, file] : snapshot.files) files.push_back(file);
   return scan_sql(root, *snapshot.metadata, files);
 }

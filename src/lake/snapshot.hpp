@@ -11,6 +11,8 @@
 
 namespace millrace::lake {
 
+using Files = std::vector<std::shared_ptr<const AddFile>>;
+
 /// A table at one version. Never changes; the next version is a new one that shares its files'
 /// entries.
 struct Snapshot {
@@ -29,7 +31,7 @@ struct Snapshot {
   std::int64_t bytes() const;
   std::optional<std::int64_t> transaction(const std::string& app_id) const;
   /// The files of one partition.
-  std::vector<std::shared_ptr<const AddFile>> files_of(const PartitionValues& partition) const;
+  Files files_of(const PartitionValues& partition) const;
 };
 
 /// The columns that were added after the table was made, in their order.
@@ -46,8 +48,7 @@ ScanFile scan_file(os::Path path, const AddFile& file, const std::vector<std::st
 /// SQL, without parentheses, that gives the rows of `files` with all of the table's columns in
 /// their order and types; partition columns come from the folders' names, so that a filter on them
 /// skips whole files.
-std::string scan_sql(const os::Path& root, const Metadata& metadata,
-                     const std::vector<std::shared_ptr<const AddFile>>& files);
+std::string scan_sql(const os::Path& root, const Metadata& metadata, const Files& files);
 /// The same, for files that are read elsewhere.
 std::string scan_sql(const std::vector<ScanFile>& files, const Metadata& metadata);
 /// The same for all files of a snapshot.

@@ -99,6 +99,18 @@ TEST(ReportAnswers, OfADayAreNotComputedAnewForAnotherDay) {
   EXPECT_EQ(rows_of(api.get(report + "?day=2026-11-22")), Json::parse("[[1,3.0]]"));
 }
 
+TEST(ReportAnswers, OfADayHaveANewColumn) {
+  TestApi api;
+  commit_row(api, "c1");
+  EXPECT_EQ(rows_of(api.get("/v1/reports/whole_rows"))[0].size(), 4U);
+  auto wider = api.orders->snapshot()->metadata->schema;
+  wider.push_back({"note", sql::Type(DUCKDB_TYPE_VARCHAR)});
+  ASSERT_TRUE(lake::Table::open_or_create(api.orders->root(), wider, {"day"}, api.tools()));
+  ASSERT_TRUE(api.orders->refresh());
+  api.board.publish();
+  EXPECT_EQ(rows_of(api.get("/v1/reports/whole_rows"))[0].size(), 5U);
+}
+
 // Whatever comes, is committed, rewritten or goes: what a report says is what a query says.
 TEST(ReportAnswers, OfPartitionsAreThoseOfAQueryWhateverHappens) {
   TestApi api;

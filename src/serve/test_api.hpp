@@ -136,6 +136,7 @@ reports:
   of_a_day:
     sql: SELECT count(*) AS n, sum(amount) AS total FROM checked_orders WHERE day = $day
     parameters: {day: 2026-11-20}
+  whole_rows: {sql: SELECT * FROM checked_orders WHERE day = $day, parameters: {day: 2026-11-20}}
   since:
     sql: SELECT day, count(*) AS n FROM checked_orders WHERE day >= $day GROUP BY ALL ORDER BY ALL
     parameters: {day: 2026-11-20}

@@ -23,9 +23,7 @@ base::Code code_of(duckdb_error_type kind, std::string_view message) {
                                                                      : base::Code::Unavailable;
     case DUCKDB_ERROR_HTTP:
       return base::Code::Unavailable;
-    case DUCKDB_ERROR_PERMISSION:
-      return base::Code::Denied;
-    default:
+    default:  // also what a locked engine refuses
       return base::Code::Invalid;
   }
 }

@@ -35,4 +35,9 @@ Result<Json> parse_select(Connection& connection, std::string_view text) {
   return parsed;
 }
 
+std::string word(const Json& node, const char* key) {
+  const auto found = node.is_object() ? node.find(key) : node.end();
+  return found != node.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 }  // namespace millrace::sql

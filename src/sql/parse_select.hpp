@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <string_view>
 
 #include "sql/connection.hpp"
@@ -11,5 +12,9 @@ namespace millrace::sql {
 /// Names and types are not looked at.
 /// Errors  Invalid, with place `byte N` where one is known.
 base::Result<nlohmann::json> parse_select(Connection& connection, std::string_view text);
+
+/// The member `key` of a node of such a tree if it is a word (a node's `type` is one, a constant's
+/// an object); else empty.
+std::string word(const nlohmann::json& node, const char* key);
 
 }  // namespace millrace::sql

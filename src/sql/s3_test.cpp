@@ -30,9 +30,8 @@ class LockedS3 : public testing::Test {
     instance_.reset();
     std::filesystem::remove_all(folder_);
   }
-  // As SQL of users is run.
   base::Error error(const std::string& file) {
-    return connection_->query("FROM read_parquet('" + file + "')", Fetch::Streamed).error();
+    return connection_->query("FROM read_parquet('" + file + "')").error();
   }
 
   const std::filesystem::path folder_ =

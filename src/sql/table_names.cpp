@@ -18,12 +18,6 @@ bool is_among(const Scope& scope, const std::string& name) {
       scope, [&](const auto& known) { return base::equal_ignoring_case(known, name); });
 }
 
-// A constant's "type" is an object, a node's is a word.
-std::string word(const Json& node, const char* key) {
-  const auto found = node.find(key);
-  return found != node.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 /// Walks a parsed statement as `json_serialize_sql` gives it.
 class Walk {
  public:
