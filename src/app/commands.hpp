@@ -29,7 +29,7 @@ struct RunOptions {
   bool accepts_lost_records = false;
   os::Path aws_keys;  ///< keys that Kinesis requests must be signed with; empty: none
   std::string memory = "1GiB";
-  std::uint32_t job_threads = 0;  ///< 0: one for each core, at most 4
+  std::uint32_t job_threads = 0;  ///< 0: two for each core, at most 8
   std::string lake_cache = "2GiB";
   std::string report_cache = "32MiB";
   base::LogFormat log_format = base::LogFormat::Text;

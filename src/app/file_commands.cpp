@@ -61,7 +61,7 @@ void add_run(CLI::App& app, Command& chosen) {
       ->type_name("BYTES");
   command
       ->add_option("--job-threads", options->job_threads,
-                   "Partitions of a job that are computed at once [one for each core, at most 4]")
+                   "Partitions of a job that are computed at once [two for each core, at most 8]")
       ->check(CLI::Range(1, 64))
       ->type_name("N");
   command

@@ -18,7 +18,7 @@ namespace millrace::app {
 struct InstanceOptions {
   os::Path data;  ///< its lock must be held
   MemoryPlan memory;
-  std::size_t job_threads = 0;  ///< partitions of a job computed at once; 0: as cores, at most 4
+  std::size_t job_threads = 0;  ///< partitions of a job computed at once; 0: two a core, at most 8
   flow::UnknownSource unknown_source = flow::UnknownSource::Stop;
   bool reads_streams = true;               ///< of others (Kinesis); false: only what is committed
   bool is_handed_in = false;               ///< functions of Lambda read the streams, of all kinds

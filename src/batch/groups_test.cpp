@@ -139,60 +139,6 @@ TEST(Groups, AsManyRunAtOnceAsThereAreThreadsForThem) {
   }
 }
 
-// After a partition of few rows the next ones go into their files without a table between: the
-// judged job's do not.
-TEST(Groups, FewRowsAreWhatTheyAreByTheOtherWay) {
-  const std::string body = R"(
-    each: day
-    sql: |
-      WITH orders AS (SELECT * FROM orders WHERE day = $day)
-      SELECT customer, count(*) AS n, sum(amount) AS total, [amount, NULL] AS amounts,
-             {a: [customer], b: CAST(NULL AS INTEGER)} AS nested, NULL::BLOB AS nothing,
-             CAST('{"q": 1}' AS JSON) AS j, max(ts) AS newest,
-             avg(CAST(amount AS DOUBLE)) AS mean, bool_and(amount > 1) AS all_large
-      FROM orders GROUP BY customer, amount
-)";
-  JobsBench bench(shop("jobs:\n  few:" + body + "  judged:" + body +
-                       "    expect: {some: {rows: {min: 1}}}\n  narrow:\n    each: day\n"
-                       "    sql: SELECT customer FROM orders WHERE day = $day AND amount > 5\n"));
-  for (int i = 1; i <= 6; ++i) {
-    for (int k = 0; k < i; ++k) {
-      bench.order(k % 3 == 0 ? "" : "c" + std::to_string(k), std::to_string(k % 2 * 7) + ".25",
-                  day(i) + "T12:00:00Z");
-    }
-  }
-  auto jobs = Jobs::open(parts_with(bench, 1)).value();
-  for (const auto* job : {"few", "judged", "narrow"}) {
-    EXPECT_EQ(count(jobs->run(job).value()), "succeeded 6") << job;
-  }
-  EXPECT_EQ(bench.rows("SELECT count(*) FROM few"), "21");
-  EXPECT_EQ(bench.rows("FROM few EXCEPT ALL FROM judged"), "");
-  EXPECT_EQ(bench.rows("FROM judged EXCEPT ALL FROM few"), "");
-  EXPECT_EQ(bench.rows("SELECT count(*), count(DISTINCT day) FROM narrow"),
-            bench.rows("SELECT count(*), count(DISTINCT day) FROM orders WHERE amount > 5"));
-  EXPECT_EQ(bench.board.table("narrow")->snapshot()->files.size(), 5U) << "day 1 has no rows";
-}
-
-// What is looked for among few rows must not be cut off where there are many.
-TEST(Groups, ManyRowsAfterFewAreAllThere) {
-  JobsBench bench(shop(R"(jobs:
-  wide:
-    each: day
-    sql: SELECT unnest(range(CAST(amount AS BIGINT))) AS i FROM orders WHERE day = $day
-)"));
-  const std::vector<int> counts{3, 16'384, 16'385, 3, 3, 40'000, 3};
-  std::string wanted;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    const auto rows = std::to_string(counts[i]);
-    bench.order("c", rows, day(static_cast<int>(i) + 1) + "T12:00:00Z");
-    wanted += (i == 0 ? "" : ", ") + rows + "|" + rows;
-  }
-  auto jobs = Jobs::open(parts_with(bench, 1)).value();
-  EXPECT_EQ(count(jobs->run("wide").value()), "succeeded 7");
-  EXPECT_EQ(bench.rows("SELECT count(*), count(DISTINCT i) FROM wide GROUP BY day ORDER BY day"),
-            wanted);
-}
-
 TEST(Groups, ARunThatWaitsForItsNextAttemptHoldsUpNoOther) {
   JobsBench bench(shop(kDaily));
   order_days(bench, 5);

@@ -19,8 +19,10 @@ using base::Error;
 using base::Result;
 using config::Each;
 
-// More would only take memory and small tasks from each other.
-constexpr std::size_t kThreadsDefaultMax = 4;
+// While one waits for a file to be durable, another computes. More would only take memory and
+// small tasks from each other.
+constexpr std::size_t kThreadsOfCore = 2;
+constexpr std::size_t kThreadsDefaultMax = 8;
 
 Jobs::Jobs(const JobsParts& parts, config::TimeZone zone) : parts_(parts), zone_(zone) {}
 
@@ -55,7 +57,7 @@ Result<void> Jobs::open_tables() {
   parts_.board.add_table("_checks", checks_->table());
   const auto threads = parts_.options.threads > 0
                            ? parts_.options.threads
-                           : std::min<std::size_t>(os::core_count(), kThreadsDefaultMax);
+                           : std::min(kThreadsOfCore * os::core_count(), kThreadsDefaultMax);
   const RunnerParts runner{parts_.tools, parts_.board, *runs_, *checks_, threads};
   runner_ = std::make_unique<Runner>(runner);
   engine_runs_ = std::make_unique<EngineRuns>(runner, parts_.tools.tables_of(parts_.folder));

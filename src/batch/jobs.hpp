@@ -23,7 +23,7 @@ namespace millrace::batch {
 
 struct JobsOptions {
   std::chrono::microseconds claim_time = std::chrono::minutes(5);
-  /// So many partitions of a job are computed at once; 0: one for each core, at most 4.
+  /// So many partitions of a job are computed at once; 0: two for each core, at most 8.
   std::size_t threads = 0;
   /// How often the clock is looked at, in real time.
   std::chrono::microseconds poll = std::chrono::seconds(1);
