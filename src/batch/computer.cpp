@@ -158,10 +158,10 @@ Result<void> Computer::show_new_among_others(const Partition& partition) {
   for (const auto& [path, file] : shown_->output->files) {
     if (file->partition_values != values) others.push_back(file);
   }
-  return show(
-      plan.job.name,
-      fmt::format("{} UNION ALL {}",
-                  lake::scan_sql(job_.output.root(), *shown_->output->metadata, others), fresh));
+  return show(plan.job.name,
+              lake::union_sql(
+                  plan.schema,
+                  {lake::scan_sql(job_.output.root(), *shown_->output->metadata, others), fresh}));
 }
 
 Result<void> Computer::reconcile(const Partition& partition, std::vector<CheckResult>& checks) {

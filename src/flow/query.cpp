@@ -150,14 +150,14 @@ Result<void> QueryEngine::show_tables(Query& query, std::string_view sql,
 
 Result<void> QueryEngine::show_table(Query& query, const std::string& name, const TableCut& table,
                                      const std::optional<lake::Files>& files) {
-  std::string select =
-      lake::scan_sql(options_.cache, table.root, *table.snapshot, files, query.pins_);
+  const auto& schema = table.snapshot->metadata->schema;
+  std::vector<std::string> selects{
+      lake::scan_sql(options_.cache, table.root, *table.snapshot, files, query.pins_)};
   if (has_rows(table)) {
-    select += fmt::format(" UNION ALL SELECT {} FROM {}",
-                          columns_sql(table.snapshot->metadata->schema, table.hot_columns),
-                          hot_sql(query.ticket_, name));
+    selects.push_back(fmt::format("SELECT {} FROM {}", columns_sql(schema, table.hot_columns),
+                                  hot_sql(query.ticket_, name)));
   }
-  TRY(query.connection_->run(view_sql(name, select)));
+  TRY(query.connection_->run(view_sql(name, lake::union_sql(schema, selects))));
   query.versions_.emplace(name, table.snapshot->version);
   query.editions_.emplace(name, table.edition);
   return {};

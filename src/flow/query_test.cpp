@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "flow/test_worker.hpp"
 
@@ -98,6 +99,35 @@ TEST(Query, LeavesOutFilesOfOtherPartitions) {
                           "string_agg(a.id || b.id, ',' ORDER BY a.id, b.id) FROM d a, d b"),
             "aa,ac,ca,cc");
   EXPECT_FALSE(bench.queries->start("SELECT id FROM checked WHERE day >= '2026-11-19'"));
+}
+
+// What stands between the two ends of a Parquet file and its description.
+void spoil_columns(const std::filesystem::path& path) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto size = static_cast<std::streamoff>(std::filesystem::file_size(path));
+  std::uint32_t description = 0;
+  file.seekg(size - 8).read(reinterpret_cast<char*>(&description), sizeof description);
+  file.seekp(4) << std::string(static_cast<std::size_t>(size - 8 - description - 4), 'x');
+}
+
+TEST(Query, ReadsNoColumnToCountRows) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  bench.source.put(0, order("a", "20", "2026-11-20"));
+  bench.source.put(0, order("b", "20", "2026-11-19"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  ASSERT_TRUE(bench.worker->commit_now());
+  bench.source.put(0, order("c", "20", "2026-11-20"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  const auto tables = bench.folder.path() / "tables" / "checked";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(tables)) {
+    if (entry.path().extension() == ".parquet") spoil_columns(entry.path());
+  }
+  EXPECT_NE(bench.ask_now("SELECT max(id) FROM checked"), "c") << "the files are not spoiled";
+  EXPECT_EQ(bench.ask_now("SELECT count(*) FROM checked"), "3");
+  EXPECT_EQ(bench.ask_now("SELECT count(*) FROM checked WHERE day = '2026-11-20'"), "2");
+  EXPECT_EQ(bench.ask_now("SELECT day, count(*) FROM checked GROUP BY day ORDER BY day"),
+            "2026-11-19 1 | 2026-11-20 2");
 }
 
 TEST(Query, MarksASliceByTheRowsOfItsPartitions) {

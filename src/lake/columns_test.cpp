@@ -129,6 +129,26 @@ TEST_F(Columns, GoneOrOfAnotherTypeAreRefusedWithTheMend) {
   EXPECT_THAT(refused.error().text(), HasSubstr("column 'id' was BIGINT and is VARCHAR now"));
 }
 
+// Of the files that have a column, of those that lack it, and of both together.
+TEST_F(Columns, AreNotReadToCountRows) {
+  const Schema schema{{"id", sql::Type(DUCKDB_TYPE_VARCHAR)}, {"n", sql::Type(DUCKDB_TYPE_BIGINT)}};
+  const Tools tools{disk, *engine, clock, random, {log, metrics}};
+  auto table = Table::open_or_create(folder.path() / "counted", {schema.front()}, {}, tools);
+  const auto add = [&](const std::string& rows) {
+    ASSERT_TRUE((*table)->commit({.adds = write_data_files(*connection, **table, rows).value()}));
+  };
+  add("(SELECT 'a' || i AS id FROM range(900) t(i))");
+  table = Table::open_or_create(folder.path() / "counted", schema, {}, tools);
+  const auto plan = [&] {
+    const auto scan = scan_sql((*table)->root(), *(*table)->snapshot());
+    auto rows = connection->query("EXPLAIN SELECT count(*) FROM (" + scan + ")").value();
+    return std::string(rows.next().value()->column(1).text(0));
+  };
+  EXPECT_EQ(plan().find(" id "), std::string::npos) << plan();
+  add("(SELECT 'b' || i AS id, i AS n FROM range(900) t(i))");
+  EXPECT_EQ(plan().find(" id "), std::string::npos) << plan();
+}
+
 // To COPY both zeros are one entry of a dictionary, and it looks for one of them where the other
 // was written.
 TEST_F(Columns, ZerosOfBothSignsAreKeptAndFound) {

@@ -89,8 +89,16 @@ std::string scan_sql(const os::Path& root, const Metadata& metadata, const Files
 
 namespace {
 
-std::string no_rows(const Metadata& metadata) {
-  std::vector<std::string> columns;
+// What a UNION reads if no column of it is named.
+constexpr const char* kNoColumn = "0 AS \"(no column)\"";
+
+std::string names_of(const Schema& schema) {
+  std::vector<std::string> names;
+  for (const auto& column : schema) names.push_back(base::sql_name(column.name));
+  return base::join(names, ", ");
+}
+
+std::string no_rows(const Metadata& metadata, std::vector<std::string> columns = {}) {
   for (const auto& column : metadata.schema) {
     columns.push_back(
         fmt::format("CAST(NULL AS {}) AS {}", column.type.text(), base::sql_name(column.name)));
@@ -120,23 +128,32 @@ std::string read_sql(const std::vector<ScanFile>& files, bool may_lack_columns,
   const std::string read = fmt::format("read_parquet([{}], {}{})", base::join(paths, ", "), hive,
                                        may_lack_columns ? ", union_by_name = true" : "");
   // What no file of them has comes from the rows that there are not.
-  return may_lack_columns
-             ? fmt::format("({} UNION ALL BY NAME SELECT * FROM {})", no_rows(metadata), read)
-             : read;
+  return may_lack_columns ? fmt::format("({} UNION ALL BY NAME SELECT {}, * FROM {})",
+                                        no_rows(metadata, {kNoColumn}), kNoColumn, read)
+                          : read;
 }
 
 }  // namespace
 
+std::string union_sql(const Schema& schema, const std::vector<std::string>& selects) {
+  if (selects.size() == 1) return selects.front();
+  std::vector<std::string> parts;
+  for (const auto& select : selects) {
+    parts.push_back(fmt::format("SELECT {}, * FROM ({})", kNoColumn, select));
+  }
+  return fmt::format("SELECT {} FROM ({})", names_of(schema), base::join(parts, " UNION ALL "));
+}
+
 std::string scan_sql(const std::vector<ScanFile>& files, const Metadata& metadata) {
   if (files.empty()) return no_rows(metadata);
-  std::vector<std::string> columns, selects;
-  for (const auto& column : metadata.schema) columns.push_back(base::sql_name(column.name));
+  const auto columns = names_of(metadata.schema);
+  std::vector<std::string> selects;
   for (const bool may_lack_columns : {false, true}) {
     const auto read = read_sql(files, may_lack_columns, metadata);
     if (read.empty()) continue;
-    selects.push_back(fmt::format("SELECT {} FROM {}", base::join(columns, ", "), read));
+    selects.push_back(fmt::format("SELECT {} FROM {}", columns, read));
   }
-  return base::join(selects, " UNION ALL ");
+  return union_sql(metadata.schema, selects);
 }
 
 std::string scan_sql(const os::Path& root, const Snapshot& snapshot) {

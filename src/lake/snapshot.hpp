@@ -34,6 +34,10 @@ struct Snapshot {
   Files files_of(const PartitionValues& partition) const;
 };
 
+/// SQL that gives the rows of all `selects`, each of which gives the columns of `schema` in their
+/// order. What names no column, as count(*), reads none: of a plain UNION DuckDB reads the first.
+std::string union_sql(const Schema& schema, const std::vector<std::string>& selects);
+
 /// The columns that were added after the table was made, in their order.
 std::vector<std::string> added_columns(const Metadata& metadata);
 
