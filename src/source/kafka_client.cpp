@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "source/kafka_headers.hpp"
 #include "source/kafka_security.hpp"
 
 namespace millrace::source {
@@ -20,7 +19,6 @@ namespace {
 using Text = std::array<char, 512>;
 
 constexpr int kFindWaitMs = 10;
-constexpr int kWakeWaitMs = 100;
 
 // Called by `poll` alone.
 void on_error(rd_kafka_t* /*handle*/, int code, const char* reason, void* self) {
@@ -50,6 +48,11 @@ KafkaHandle::Properties all_properties(const config::KafkaSource& source,
   return all;
 }
 
+std::string value_in(const KafkaHandle::Properties& properties, const char* name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? "" : found->second;
+}
+
 Error refused(std::string_view what, const char* why) {
   return {Code::Invalid, fmt::format("{}: {}", what, why)};
 }
@@ -76,9 +79,8 @@ bool is_out_of_range(int code) {
          code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
 }
 
-std::string_view bytes_of(const void* data, std::size_t size) {
-  return data == nullptr ? std::string_view()
-                         : std::string_view(static_cast<const char*>(data), size);
+std::string text_of(const void* data, std::size_t size) {
+  return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
 }
 
 struct FreeConf {
@@ -100,7 +102,8 @@ Result<std::shared_ptr<KafkaHandle>> KafkaHandle::open(const config::KafkaSource
   Text text{};
   std::unique_ptr<rd_kafka_conf_t, FreeConf> conf(rd_kafka_conf_new());
   std::shared_ptr<KafkaHandle> handle(new KafkaHandle());
-  for (const auto& [name, value] : all_properties(source, properties)) {
+  const auto all = all_properties(source, properties);
+  for (const auto& [name, value] : all) {
     if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text.data(), text.size()) ==
         RD_KAFKA_CONF_OK) {
       continue;
@@ -108,6 +111,8 @@ Result<std::shared_ptr<KafkaHandle>> KafkaHandle::open(const config::KafkaSource
     const bool is_secret = name.ends_with("password");
     return refused(name, is_secret ? "librdkafka refuses the value" : text.data());
   }
+  handle->user_ = value_in(all, "sasl.username");
+  handle->password_ = value_in(all, "sasl.password");
   rd_kafka_conf_set_opaque(conf.get(), handle.get());
   rd_kafka_conf_set_error_cb(conf.get(), on_error);
   rd_kafka_conf_set_log_cb(conf.get(), on_log);
@@ -134,6 +139,14 @@ KafkaHandle::~KafkaHandle() {
 
 void KafkaHandle::poll() {
   rd_kafka_poll(handle_, 0);
+}
+
+// A thread of librdkafka 2.0 that found all queues full sleeps for a second, however soon they are
+// empty, if no request or answer wakes it. Of what wakes it this alone neither waits nor asks the
+// brokers: it is told the credentials that it has.
+void KafkaHandle::wake() {
+  auto* error = rd_kafka_sasl_set_credentials(handle_, user_.c_str(), password_.c_str());
+  if (error != nullptr) rd_kafka_error_destroy(error);
 }
 
 // That all brokers are down is told after each of them said why.
@@ -248,11 +261,7 @@ Result<std::optional<KafkaCluster::Found>> KafkaCluster::find(int partition, std
     const std::unique_ptr<rd_kafka_message_t, KafkaEvent::Free> message(
         rd_kafka_consume(handle_->topic(), partition, kFindWaitMs));
     if (!message) {
-      // librdkafka 2.0.2 sometimes sleeps for a second over what it was just asked to fetch; any
-      // request to the broker wakes it.
-      std::int64_t low = 0, high = 0;
-      (void)rd_kafka_query_watermark_offsets(handle_->get(), source_.topic.c_str(), partition, &low,
-                                             &high, kWakeWaitMs);
+      handle_->wake();  // it may sleep over what it was just asked to fetch
       continue;
     }
     if (message->err == 0 && message->offset < offset) continue;
@@ -261,8 +270,8 @@ Result<std::optional<KafkaCluster::Found>> KafkaCluster::find(int partition, std
       found = std::optional(Found{.offset = message->offset,
                                   .timestamp_ms = std::max<std::int64_t>(
                                       0, rd_kafka_message_timestamp(message.get(), &type)),
-                                  .key = std::string(bytes_of(message->key, message->key_len)),
-                                  .value = std::string(bytes_of(message->payload, message->len))});
+                                  .key = text_of(message->key, message->key_len),
+                                  .value = text_of(message->payload, message->len)});
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || is_out_of_range(message->err)) {
       found = std::optional<Found>();
     } else {
@@ -285,105 +294,6 @@ void KafkaCluster::tell_group(const std::map<int, std::int64_t>& offsets) {
 
 void KafkaEvent::Free::operator()(rd_kafka_message_s* message) const {
   rd_kafka_message_destroy(message);
-}
-
-Result<std::unique_ptr<KafkaFetch>> KafkaFetch::open(const config::KafkaSource& source,
-                                                     const KafkaFetchOptions& options) {
-  // A message in a queue needs some hundred bytes beside its own, which the limit on bytes does not
-  // count: so there is one on messages.
-  constexpr std::uint64_t kMessageBytes = 512;
-  const auto bytes = std::clamp<std::uint64_t>(options.partition_bytes_max, 64 << 10, 1 << 30);
-  const auto answer = std::clamp<std::uint64_t>(bytes / 2, 32 << 10, 1 << 20);
-  std::unique_ptr<KafkaFetch> fetch(new KafkaFetch(options));
-  fetch->topic_ = source.topic;
-  fetch->handle_ = TRY(KafkaHandle::open(
-      source,
-      {{"queued.max.messages.kbytes", fmt::format("{}", bytes >> 10)},
-       {"queued.min.messages",
-        fmt::format("{}", std::clamp<std::uint64_t>(bytes / kMessageBytes, 100, 1'000'000))},
-       {"fetch.message.max.bytes", fmt::format("{}", answer)},
-       {"fetch.max.bytes",
-        fmt::format("{}", std::min<std::uint64_t>(std::max<std::uint64_t>(4 * answer, 1 << 20),
-                                                  options.answer_bytes_max - 1024))},
-       {"message.max.bytes", "1000"},
-       {"receive.message.max.bytes", fmt::format("{}", options.answer_bytes_max)}}));
-  return fetch;
-}
-
-KafkaFetch::~KafkaFetch() {
-  while (!queues_.empty()) stop(queues_.begin()->first);
-}
-
-// librdkafka holds the queue's lock while it calls: nothing of it may be called back.
-void KafkaFetch::ready(rd_kafka_s* /*handle*/, void* self) {
-  static_cast<KafkaFetch*>(self)->options_.on_ready();
-}
-
-Result<void> KafkaFetch::start(int partition, std::int64_t offset) {
-  stop(partition);
-  auto* queue = rd_kafka_queue_new(handle_->get());
-  rd_kafka_queue_cb_event_enable(queue, ready, this);
-  if (rd_kafka_consume_start_queue(handle_->topic(), partition, offset, queue) != 0) {
-    const auto* why = rd_kafka_err2str(rd_kafka_last_error());
-    rd_kafka_queue_destroy(queue);
-    return Error{Code::Unavailable, fmt::format("partition {}: {}", partition, why)};
-  }
-  queues_[partition] = queue;
-  return {};
-}
-
-void KafkaFetch::stop(int partition) {
-  const auto found = queues_.find(partition);
-  if (found == queues_.end()) return;
-  rd_kafka_consume_stop(handle_->topic(), partition);
-  rd_kafka_queue_cb_event_enable(found->second, nullptr, nullptr);
-  rd_kafka_queue_destroy(found->second);
-  queues_.erase(found);
-}
-
-std::optional<KafkaEvent> KafkaFetch::next(int partition) {
-  const auto found = queues_.find(partition);
-  if (found == queues_.end()) return std::nullopt;
-  KafkaEvent event;
-  event.message.reset(rd_kafka_consume_queue(found->second, 0));
-  if (!event.message) return std::nullopt;
-  const auto& message = *event.message;
-  event.offset = message.offset;
-  if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    event.kind = KafkaEvent::Kind::Record;
-    event.is_null = message.payload == nullptr;
-    event.key = bytes_of(message.key, message.key_len);
-    event.value = bytes_of(message.payload, message.len);
-    if (!options_.headers.empty()) read_kafka_headers(options_.headers, event);
-    rd_kafka_timestamp_type_t type{};
-    event.timestamp_ms = std::max<std::int64_t>(0, rd_kafka_message_timestamp(&message, &type));
-  } else if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    event.kind = KafkaEvent::Kind::End;
-  } else {
-    event.kind = KafkaEvent::Kind::Fault;
-    event.text =
-        fmt::format("{} ({})", rd_kafka_message_errstr(&message), rd_kafka_err2name(message.err));
-  }
-  return event;
-}
-
-bool KafkaFetch::has(int partition) const {
-  const auto found = queues_.find(partition);
-  return found != queues_.end() && rd_kafka_queue_length(found->second) > 0;
-}
-
-std::string KafkaFetch::take_fault() {
-  handle_->poll();
-  const auto fault = handle_->fault();
-  handle_->forget_fault();
-  return fault ? fault->text : "";
-}
-
-std::int64_t KafkaFetch::end(int partition) const {
-  std::int64_t first = 0, end = 0;
-  const auto known =
-      rd_kafka_get_watermark_offsets(handle_->get(), topic_.c_str(), partition, &first, &end);
-  return known == RD_KAFKA_RESP_ERR_NO_ERROR ? std::max<std::int64_t>(0, end) : 0;
 }
 
 }  // namespace millrace::source

@@ -48,6 +48,8 @@ class KafkaHandle {
   rd_kafka_topic_s* topic() const { return topic_; }
   /// Takes in what librdkafka has to say.
   void poll();
+  /// Makes librdkafka look at once for what it can fetch.
+  void wake();
   void note(int code, const char* text);
   void rebalance(int code, rd_kafka_topic_partition_list_s* partitions) {
     on_rebalance_(code, partitions);
@@ -57,6 +59,7 @@ class KafkaHandle {
 
  private:
   KafkaHandle() = default;
+  std::string user_, password_;  // of SASL
   rd_kafka_s* handle_ = nullptr;
   rd_kafka_topic_s* topic_ = nullptr;
   OnRebalance on_rebalance_;
@@ -154,13 +157,18 @@ class KafkaFetch {
   std::shared_ptr<const void> owner() const { return handle_; }
 
  private:
+  struct Queue {
+    rd_kafka_queue_s* queue = nullptr;
+    std::uint64_t taken_bytes = 0;  // since librdkafka was told that there is room
+  };
   explicit KafkaFetch(KafkaFetchOptions options) : options_(std::move(options)) {}
   static void ready(rd_kafka_s* handle, void* self);
 
   const KafkaFetchOptions options_;
   std::string topic_;
   std::shared_ptr<KafkaHandle> handle_;
-  std::map<int, rd_kafka_queue_s*> queues_;
+  std::uint64_t queue_bytes_max_ = 0;  // of a partition
+  std::map<int, Queue> queues_;
 };
 
 }  // namespace millrace::source
