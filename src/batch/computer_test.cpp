@@ -79,5 +79,25 @@ TEST(Computer, ManyRowsAfterFewAreAllThere) {
             wanted);
 }
 
+// Each has enough memory by itself, and not beside others.
+TEST(Computer, FewerAreComputedAtOnceWhereMemoryIsShort) {
+  JobsBench bench(shop(R"(jobs:
+  large:
+    each: day
+    retry: {attempts: 1}
+    sql: >
+      SELECT len(list(i || customer || repeat('x', 40) ORDER BY hash(i))) AS n
+      FROM orders, range(200000) r(i) WHERE day = $day
+)"));
+  for (int i = 1; i <= 9; ++i) bench.order("c", "1", noon(i));
+  ASSERT_TRUE(bench.engine->connect().value().run("SET memory_limit = '90MB'"));
+  auto parts = bench.parts();
+  parts.options.threads = 8;
+  auto jobs = Jobs::open(parts).value();
+  EXPECT_TRUE(all_succeed(*jobs, "large", 9));
+  EXPECT_EQ(bench.rows("SELECT count(*), sum(n) FROM large"), "9|1800000");
+  EXPECT_EQ(bench.rows("SELECT max(attempt) FROM _runs"), "1");
+}
+
 }  // namespace
 }  // namespace millrace::batch

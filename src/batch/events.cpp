@@ -69,6 +69,12 @@ void run_retried(base::Telemetry telemetry, const std::string& job, const std::s
       {{"job", job}, {"partition", partition}, {"attempt", attempt}, {"error", error}});
 }
 
+void run_for_fewer(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                   const std::string& error) {
+  telemetry.log.write(Level::Info, "job.fewer_at_once",
+                      {{"job", job}, {"partition", partition}, {"error", error}});
+}
+
 void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                     const std::string& why) {
   telemetry.log.write(Level::Info, "job.run_recomputed",

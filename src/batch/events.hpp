@@ -17,6 +17,9 @@ void run_ended(base::Telemetry telemetry, const RunRow& row);
 void last_success(base::Telemetry telemetry, const std::string& job, base::Time ended_at);
 void run_retried(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                  int attempt, const std::string& error);
+/// It will be computed again, with fewer partitions at once.
+void run_for_fewer(base::Telemetry telemetry, const std::string& job, const std::string& partition,
+                   const std::string& error);
 void run_recomputed(base::Telemetry telemetry, const std::string& job, const std::string& partition,
                     const std::string& why);
 /// An engine has begun to compute partitions; `id` is its own name for the run, or empty.

@@ -19,8 +19,8 @@ using State = RunTask::State;
 constexpr std::string_view kFresh = "it is fresh: another process ran it";
 
 // Where runs build on each other, each is over before the next is begun.
-RunGroup::Options options_of(const JobPlan& plan) {
-  if (!plan.is_in_order) return {};
+RunGroup::Options options_of(const JobPlan& plan, std::size_t threads) {
+  if (!plan.is_in_order) return {.computing_max = threads};
   return {.claims_max = 1, .open_max = 1, .ready_min = 1, .commit_tasks = 1};
 }
 
@@ -32,7 +32,7 @@ Runner::Call::Call(const RunnerParts& parts, const RunRequest& request,
       request_(request),
       job_(request.job),
       stopping_(stopping),
-      group_(request.partitions, options_of(request.job.plan), parts.tools.clock) {}
+      group_(request.partitions, options_of(request.job.plan, parts.threads), parts.tools.clock) {}
 
 Result<std::vector<RunRow>> Runner::Call::run() {
   {

@@ -29,6 +29,7 @@ class Runner::Call {
   void forget(const Tasks& tasks);
 
   void work();
+  bool is_for_fewer(RunTask& task, const base::Error& error);
   void begin(RunTask& task);
   base::Result<Computed> compute(std::optional<Computer>& computer, RunTask& task);
   base::Result<std::shared_ptr<const Pinned>> pin();

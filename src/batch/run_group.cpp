@@ -15,7 +15,7 @@ constexpr auto kLook = 50ms;
 
 RunGroup::RunGroup(const std::vector<Partition>& partitions, const Options& options,
                    const base::Clock& clock)
-    : options_(options), clock_(clock) {
+    : options_(options), clock_(clock), computing_max_(options.computing_max) {
   for (const auto& partition : partitions) tasks_.emplace_back().partition = partition;
 }
 
@@ -79,15 +79,27 @@ RunTask* RunGroup::take(const std::stop_token& stopping) {
   std::unique_lock lock(mutex_);
   while (!is_over_ && !stopping.stop_requested()) {
     const auto now = clock_.now();
-    for (auto at = first_open_; at < claimed_; ++at) {
+    const bool is_full = count().computing >= computing_max_;
+    for (auto at = first_open_; at < claimed_ && !is_full; ++at) {
       auto& task = tasks_[at];
       if (task.state != State::Ready || task.not_before > now) continue;
       task.state = State::Computing;
+      task.beside = computing_max_;
       return &task;
     }
     changed_.wait_for(lock, kLook);
   }
   return nullptr;
+}
+
+bool RunGroup::put_back_for_fewer(RunTask& task) {
+  const std::lock_guard lock(mutex_);
+  if (task.beside == 1) return false;
+  // Those that were computed beside it may fail too: that is one and the same reason.
+  if (task.beside == computing_max_) computing_max_ /= 2;
+  task.state = State::Ready;
+  changed_.notify_all();
+  return true;
 }
 
 void RunGroup::put(RunTask& task, State state, base::Time not_before) {

@@ -35,6 +35,7 @@ struct RunTask {
   Claim claim;                         // Guarded by Runner's mutex of claims.
   std::atomic<bool> has_claim = false;
   State state = State::Unclaimed;  // Guarded by the group's mutex.
+  std::size_t beside = 0;          // Guarded by the group's mutex. The limit when it was taken.
   base::Time not_before{};         // Guarded by the group's mutex.
 };
 
@@ -50,6 +51,7 @@ class RunGroup {
     std::size_t ready_min = 8;       ///< fewer: more are claimed
     std::size_t commit_tasks = 128;  ///< so many are committed at once
     std::chrono::microseconds commit_time = std::chrono::seconds(10);  ///< or what came in so long
+    std::size_t computing_max = 1;                                     ///< at once
   };
   RunGroup(const std::vector<Partition>& partitions, const Options& options,
            const base::Clock& clock);
@@ -65,6 +67,9 @@ class RunGroup {
 
   /// Waits for a task to compute. Null: there will be none.
   RunTask* take(const std::stop_token& stopping);
+  /// There was not enough memory for what was computed beside a task. True: it is to be computed
+  /// again, and fewer are at once from now on. False: it had all of the memory to itself.
+  bool put_back_for_fewer(RunTask& task);
   void put(RunTask& task, RunTask::State state, base::Time not_before = {});
   /// Those that were claimed and are neither computed nor over: what a stop leaves.
   std::vector<RunTask*> all_ready();
@@ -95,6 +100,7 @@ class RunGroup {
   std::condition_variable changed_;
   std::size_t first_open_ = 0;                   // Guarded by mutex_. Those before it are over.
   std::size_t claimed_ = 0;                      // Guarded by mutex_. Those behind are unclaimed.
+  std::size_t computing_max_ = 1;                // Guarded by mutex_. At once.
   bool is_closed_ = false;                       // Guarded by mutex_.
   bool is_over_ = false;                         // Guarded by mutex_.
   std::optional<base::SteadyTime> waits_since_;  // Guarded by mutex_. What is to be ended.

@@ -25,12 +25,22 @@ void Runner::Call::work() {
     task->row.duration +=
         std::chrono::duration_cast<std::chrono::microseconds>(clock.steady_now() - started);
     if (!computed) {
+      if (is_for_fewer(*task, computed.error())) continue;
       fail(*task, std::move(computed).error());
       continue;
     }
     task->computed = std::move(*computed);
     group_.put(*task, State::Computed);
   }
+}
+
+// Several at once share the memory of jobs: what has not enough of it is no failed attempt yet.
+bool Runner::Call::is_for_fewer(RunTask& task, const Error& error) {
+  if (error.code != Code::Exhausted || stopping_.stop_requested() || !task.has_claim) return false;
+  if (!group_.put_back_for_fewer(task)) return false;
+  events::run_for_fewer(parts_.tools.telemetry, job_.plan.job.name, label_of(task.partition),
+                        error.text());
+  return true;
 }
 
 void Runner::Call::begin(RunTask& task) {
