@@ -227,6 +227,31 @@ def functions(tree):
                                             f"more than {PARAMETERS_MAX}: take an options struct")
 
 
+def types_of(text):
+    """(line, namespace, name) of the types that stand in a named namespace and nothing else."""
+    namespace, depth, hidden_from = "", 0, None
+    for number, line in enumerate(text.splitlines(), 1):
+        if opened := re.match(r"namespace\s+([\w:]+)\s*\{", line):
+            namespace = opened[1]
+        elif re.match(r"namespace\s*\{", line) and hidden_from is None:
+            hidden_from = depth
+        elif hidden_from is None and (found := re.match(r"(?:struct|class|enum class)\s+(\w+)(?:\s+final)?\s*(?::(?!:).*)?\{", line)):
+            yield number, namespace, found[1]
+        depth += line.count("{") - line.count("}")
+        if hidden_from is not None and depth <= hidden_from:
+            hidden_from = None
+
+
+def doubled_types(tree):
+    """Two types of one name in a namespace are mixed up when the program is linked, without a word of any tool."""
+    seen = {}
+    for path, _ in tree.in_rooms():
+        for number, namespace, name in types_of(tree.stripped[path]):
+            where = seen.setdefault((namespace, name), path)
+            if where != path:
+                yield path, number, f"{namespace} has a type {name} in {where} too: give one another name"
+
+
 def words_of(name):
     return {word.lower() for part in name.split("_") for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+", part)}
 
@@ -279,8 +304,8 @@ def spark_versions(tree):
             yield path, line, f"says version {ours and ours[1]}, and {other} {theirs and theirs[1]}"
 
 
-RULES = [room_table, room_build_files, room_readmes, includes, dead_headers, headers_and_macros, sizes, functions, names,
-         words, links, spark_versions]
+RULES = [room_table, room_build_files, room_readmes, includes, dead_headers, headers_and_macros, sizes, functions, doubled_types,
+         names, words, links, spark_versions]
 
 
 def badly_formatted(tree):

@@ -56,6 +56,15 @@ class TidyTest(unittest.TestCase):
         self.add("docs/architecture.md", "| `log` | log | base |\n")
         self.expect("docs/architecture.md:6", "no folder src/log")
 
+    def test_a_type_has_its_name_alone_in_a_namespace(self):
+        one = "namespace millrace::base {\nstruct Part {\n};\n}  // namespace millrace::base\n"
+        self.write("src/base/text.cpp", one)
+        self.write("src/base/text_test.cpp", one.replace("struct", "namespace {\nclass").replace("};\n", "};\n}  // namespace\n"))
+        self.write("src/os/disk.cpp", one.replace("base", "os"))
+        self.assertEqual(self.findings(), [])
+        self.write("src/base/text_test.cpp", one.replace("struct Part", "class Part final : public Whole"))
+        self.expect("src/base/text_test.cpp:2", "a type Part in src/base/text.cpp too")
+
     def test_a_folder_needs_a_row(self):
         self.write("src/extra/README.md", "# extra\n")
         self.expect("src/extra is no room of the table")

@@ -62,9 +62,9 @@ class Accountant {
 
  private:
   struct Window {
-    std::vector<std::pair<Slice, std::size_t>> slices;  // with its group
-    std::vector<Slice> plain() const {
-      std::vector<Slice> some;
+    std::vector<std::pair<PositionSlice, std::size_t>> slices;  // with its group
+    std::vector<PositionSlice> plain() const {
+      std::vector<PositionSlice> some;
       for (const auto& [slice, group] : slices) some.push_back(slice);
       return some;
     }
@@ -77,7 +77,8 @@ class Accountant {
   std::vector<Window> windows(const std::map<std::int32_t, PositionScan::Extent>& extents) const;
   static std::vector<Window> halves(const Window& window);
   Result<std::optional<WindowRows>> read(const Window& window);
-  Result<std::optional<std::vector<RejectKey>>> read_rejects(const std::vector<Slice>& slices);
+  Result<std::optional<std::vector<RejectKey>>> read_rejects(
+      const std::vector<PositionSlice>& slices);
   AccountContext context() const;
   bool has_whole_parent(const ShardLife& life) const;
 
@@ -285,7 +286,7 @@ Result<std::optional<WindowRows>> Accountant::read(const Window& window) {
 }
 
 Result<std::optional<std::vector<RejectKey>>> Accountant::read_rejects(
-    const std::vector<Slice>& slices) {
+    const std::vector<PositionSlice>& slices) {
   std::vector<RejectKey> keys;
   const auto files = rejects_scan_->select(slices);
   if (!files) return std::optional(std::move(keys));

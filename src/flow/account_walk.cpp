@@ -9,7 +9,7 @@ namespace millrace::flow {
 namespace {
 
 // The part of sorted keys that lies in a slice.
-std::span<const RowKey> within(const std::vector<RowKey>& keys, const Slice& slice) {
+std::span<const RowKey> within(const std::vector<RowKey>& keys, const PositionSlice& slice) {
   const RowKey from{slice.shard, slice.from, INT32_MIN};
   const RowKey until{slice.shard, slice.until, INT32_MIN};
   const auto first = std::ranges::lower_bound(keys, from);
@@ -25,7 +25,7 @@ std::vector<std::int64_t> offsets_of(std::span<const RowKey> keys) {
 }
 
 std::vector<std::int64_t> rejects_of(const WindowRows& window, std::size_t life,
-                                     const Slice& slice) {
+                                     const PositionSlice& slice) {
   const auto first = std::ranges::lower_bound(window.rejects, RejectKey{life, slice.from});
   std::vector<std::int64_t> offsets;
   for (auto at = first; at != window.rejects.end() && at->life == life && at->offset < slice.until;
@@ -96,7 +96,7 @@ std::vector<LifeGroup> groups_of(const std::vector<ShardAccount>& accounts) {
   return joined;
 }
 
-void walk(const Slice& slice, const WindowRows& window, LifeGroup& group,
+void walk(const PositionSlice& slice, const WindowRows& window, LifeGroup& group,
           std::vector<ShardAccount>& accounts) {
   const auto keys = within(window.rows, slice);
   const auto taken = offsets_of(keys);

@@ -11,7 +11,7 @@ namespace millrace::flow {
 
 /// Lives of one shard whose positions overlap: nothing in a row tells of which it is. Mostly one.
 struct LifeGroup {
-  Slice all;
+  PositionSlice all;
   std::vector<std::size_t> lives;  ///< indices of the accounts
   bool is_mixed = false;           ///< with rows that nobody counted
   // What is found:
@@ -46,7 +46,7 @@ struct WindowRows {
 };
 
 /// Adds what stands in `slice`, a part of `group`, to what is found.
-void walk(const Slice& slice, const WindowRows& window, LifeGroup& group,
+void walk(const PositionSlice& slice, const WindowRows& window, LifeGroup& group,
           std::vector<ShardAccount>& accounts);
 
 /// What an account knows beside the rows.

@@ -46,11 +46,11 @@ PositionScan::Bounds PositionScan::bounds_of(const lake::AddFile& file) {
   return bounds;
 }
 
-std::optional<std::string> PositionScan::select(const std::vector<Slice>& slices) const {
+std::optional<std::string> PositionScan::select(const std::vector<PositionSlice>& slices) const {
   Files some;
   for (std::size_t i = 0; i < files_.size(); ++i) {
     const auto& bounds = bounds_[i];
-    const bool may_hold = std::ranges::any_of(slices, [&](const Slice& slice) {
+    const bool may_hold = std::ranges::any_of(slices, [&](const PositionSlice& slice) {
       return bounds.shard_min <= slice.shard && slice.shard <= bounds.shard_max &&
              bounds.offset_min < slice.until && slice.from <= bounds.offset_max;
     });
@@ -60,7 +60,7 @@ std::optional<std::string> PositionScan::select(const std::vector<Slice>& slices
   return lake::scan_sql(root_, *metadata_, some);
 }
 
-std::string PositionScan::condition(const std::vector<Slice>& slices) {
+std::string PositionScan::condition(const std::vector<PositionSlice>& slices) {
   std::vector<std::string> parts;
   for (const auto& slice : slices) {
     parts.push_back(fmt::format("(_shard = {} AND _offset >= {} AND _offset < {})", slice.shard,
@@ -69,9 +69,9 @@ std::string PositionScan::condition(const std::vector<Slice>& slices) {
   return "(" + base::join(parts, " OR ") + ")";
 }
 
-Result<std::optional<std::vector<RowKey>>> PositionScan::read(sql::Connection& connection,
-                                                              const std::vector<Slice>& slices,
-                                                              std::size_t rows_max) const {
+Result<std::optional<std::vector<RowKey>>> PositionScan::read(
+    sql::Connection& connection, const std::vector<PositionSlice>& slices,
+    std::size_t rows_max) const {
   std::vector<RowKey> keys;
   const auto files = select(slices);
   if (!files) return std::optional(std::move(keys));

@@ -13,7 +13,7 @@
 namespace millrace::flow {
 
 /// Some positions of a shard: those from `from` to before `until`.
-struct Slice {
+struct PositionSlice {
   std::int32_t shard = 0;
   std::int64_t from = 0;
   std::int64_t until = 0;
@@ -38,13 +38,13 @@ class PositionScan {
 
   /// SQL, without parentheses, of the rows of the files that may hold some of `slices`; none: no
   /// file does.
-  std::optional<std::string> select(const std::vector<Slice>& slices) const;
+  std::optional<std::string> select(const std::vector<PositionSlice>& slices) const;
   /// A condition that holds for positions within `slices`.
-  static std::string condition(const std::vector<Slice>& slices);
+  static std::string condition(const std::vector<PositionSlice>& slices);
 
   /// The rows of `slices`, sorted. Shape  none: there are more than `rows_max`.
   base::Result<std::optional<std::vector<RowKey>>> read(sql::Connection& connection,
-                                                        const std::vector<Slice>& slices,
+                                                        const std::vector<PositionSlice>& slices,
                                                         std::size_t rows_max) const;
 
   struct Extent {

@@ -24,8 +24,9 @@ constexpr int kRoundsMax = 50;
 constexpr std::size_t kKeyShown = 60;
 
 // Those that follow each other are one slice.
-std::vector<Slice> slices_of(const std::set<std::pair<std::int32_t, std::int64_t>>& positions) {
-  std::vector<Slice> slices;
+std::vector<PositionSlice> slices_of(
+    const std::set<std::pair<std::int32_t, std::int64_t>>& positions) {
+  std::vector<PositionSlice> slices;
   for (const auto& [shard, offset] : positions) {
     if (!slices.empty() && slices.back().shard == shard && slices.back().until == offset) {
       ++slices.back().until;
