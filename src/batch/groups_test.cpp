@@ -152,6 +152,7 @@ TEST(Groups, ARunThatWaitsForItsNextAttemptHoldsUpNoOther) {
            bench.rows("SELECT count(*) FROM _runs") == "4";
   };
   EXPECT_TRUE(comes_true(others_are_there));
+  EXPECT_TRUE(comes_true([&] { return bench.has_failed_once("daily"); }));
   EXPECT_THAT(bench.states(*jobs, "daily"), HasSubstr(day(2) + " running"));
   std::filesystem::remove(folder);
   bench.clock.advance(1h + 1s);

@@ -97,10 +97,10 @@ void Runner::Call::fail(RunTask& task, Error error) {
   const bool is_last = !may_pass(error) || task.row.attempt >= job_.plan.job.retry.attempts ||
                        stopping_.stop_requested() || !task.has_claim;
   if (is_last) return group_.put(task, State::Failed);
+  const auto at = tools.clock.now() + task.pause;
   events::run_retried(tools.telemetry, task.row.job, task.row.partition, task.row.attempt,
                       task.row.error);
   ++task.row.attempt;
-  const auto at = tools.clock.now() + task.pause;
   task.pause = std::min(task.pause * 2, kRetryWaitMax);
   drop_pin();
   group_.put(task, State::Ready, at);

@@ -348,6 +348,7 @@ TEST(Schedule, AJobThatWaitsForItsNextAttemptHoldsUpNoOther) {
   EXPECT_TRUE(comes_true([&] { return ran(bench) == "2026-11-20"; }));
   EXPECT_TRUE(comes_true([&] { return jobs->run("other", "2026-11-19").has_value(); }));
   EXPECT_EQ(bench.rows("SELECT count(*) FROM _runs WHERE job = 'after'"), "0");
+  EXPECT_TRUE(comes_true([&] { return bench.has_failed_once("daily"); }));
   std::filesystem::remove(folder);
   bench.clock.advance(1h + 1s);
   EXPECT_TRUE(comes_true([&] { return ran(bench, "after") == "2026-11-19 2026-11-20"; }));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "batch/jobs.hpp"
 #include "config/read.hpp"
 #include "lake/data_file.hpp"
@@ -27,7 +29,7 @@ class TestStream final : public StreamState {
     return {};
   }
   base::Time now = time_of("2100-01-01T00:00:00Z");
-  int commits = 0;
+  std::atomic<int> commits = 0;
 };
 
 inline config::Pipeline pipeline_of(const std::string& text) {
@@ -139,6 +141,12 @@ class JobsBench {
       }
     }
     return text;
+  }
+
+  /// Whether an attempt at a run of the job has failed, and the time of the next is set.
+  bool has_failed_once(const std::string& job) const {
+    const auto line = "millrace_job_retries_total{job_name=\"" + job + "\"} 1";
+    return metrics.exposition().find(line) != std::string::npos;
   }
 
   os::TestFolder folder;
