@@ -113,7 +113,7 @@ def test_killed_between_claim_and_commit(folder):
 
     def plan(step):
         with lock:
-            return chance.random() ** 2 * 0.25 if step == "delivered" and chance.random() < 0.4 else None
+            return chance.random() ** 4 * 0.25 if step == "delivered" and chance.random() < 0.5 else None
     with Claims(folder) as claims, bench_of(folder, claims, shards=2, concurrency=2, plan=plan) as bench:
         for n in range(1500):
             bench.stream.put({"id": f"k{n % 400}", "n": n}, f"key {n}", n % 2)
