@@ -248,10 +248,12 @@ Result<std::optional<Partition>> Jobs::partition_of(const Job& job,
                                                     const std::optional<std::string>& text) const {
   using Found = std::optional<Partition>;
   const auto each = job.plan.job.each;
-  if (!text) return each == Each::None ? Found(Partition{}) : Found();
-  if (each != Each::None) return Found(TRY(parse_partition(each, *text, zone_)));
+  if (each != Each::None) {
+    return text ? Found(TRY(parse_partition(each, *text, zone_))) : Found();
+  }
+  if (!text || *text == label_of(Partition{})) return Found(Partition{});
   return Error{Code::Invalid,
-               fmt::format("job '{}' has no partitions; run it without one", job.name())};
+               fmt::format("job '{}' has no partitions, only `all`: leave it out", job.name())};
 }
 
 // Whoever ran a job finds it loaded, or told why not.

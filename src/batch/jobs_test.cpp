@@ -300,7 +300,8 @@ jobs:
   EXPECT_EQ(bench.states(*jobs, "everything"), "all stale");
   EXPECT_EQ(jobs->run("everything").value().at(0).rows, 2);
   EXPECT_EQ(bench.rows("SELECT * FROM everything ORDER BY ALL"), "ann|1.00, bob|2.00");
-  EXPECT_EQ(jobs->run("everything", "2026-11-20").error().code, base::Code::Invalid);
+  EXPECT_EQ(jobs->run("everything", "all").value().at(0).status, RunStatus::Succeeded);
+  EXPECT_THAT(jobs->run("everything", "2026-11-20").error().text(), HasSubstr("only `all`"));
   EXPECT_EQ(jobs->backfill("everything", "2026-11-20", "2026-11-20").error().code,
             base::Code::Invalid);
 }
