@@ -66,14 +66,18 @@ TEST(Query, KnowsOneTime) {
   EXPECT_LE((*query->next().value()).column(0).data<std::int64_t>()[0], prepared_at);
 }
 
-// Files of other partitions are not so much as looked at: here they are gone.
-TEST(Query, LeavesOutFilesOfOtherPartitions) {
-  WorkerBench bench;
+void commit_two_days(WorkerBench& bench) {
   ASSERT_TRUE(bench.begin());
   bench.source.put(0, order("a", "20", "2026-11-20"));
   bench.source.put(0, order("b", "20", "2026-11-19"));
   ASSERT_TRUE(bench.worker->catch_up(10s));
   ASSERT_TRUE(bench.worker->commit_now());
+}
+
+// Files of other partitions are not so much as looked at: here they are gone.
+TEST(Query, LeavesOutFilesOfOtherPartitions) {
+  WorkerBench bench;
+  commit_two_days(bench);
   for (int i = 0; i < 15; ++i) {
     bench.source.put(0, order("more " + std::to_string(i), "20", "2026-11-18"));
     ASSERT_TRUE(bench.worker->catch_up(10s));
@@ -112,11 +116,7 @@ void spoil_columns(const std::filesystem::path& path) {
 
 TEST(Query, ReadsNoColumnToCountRows) {
   WorkerBench bench;
-  ASSERT_TRUE(bench.begin());
-  bench.source.put(0, order("a", "20", "2026-11-20"));
-  bench.source.put(0, order("b", "20", "2026-11-19"));
-  ASSERT_TRUE(bench.worker->catch_up(10s));
-  ASSERT_TRUE(bench.worker->commit_now());
+  commit_two_days(bench);
   bench.source.put(0, order("c", "20", "2026-11-20"));
   ASSERT_TRUE(bench.worker->catch_up(10s));
   const auto tables = bench.folder.path() / "tables" / "checked";
