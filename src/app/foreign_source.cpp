@@ -37,7 +37,7 @@ Result<std::unique_ptr<source::Source>> open_kinesis(const config::Source& sourc
   return source::open_kinesis_source(
       source,
       {.state_folder = state_folder,
-       .buffer_bytes_max = options.memory.log_queue,
+       .buffer_bytes_max = options.memory.fetched,
        .accepts_lost_records = options.accepts_lost_records},
       {session->client(), world.disk, world.clock, world.random, world.telemetry()});
 }
@@ -50,7 +50,7 @@ Result<std::unique_ptr<source::Source>> open_kafka(const config::Source& source,
   }
   return source::open_kafka_source(source,
                                    {.state_folder = state_folder,
-                                    .buffer_bytes_max = options.memory.log_queue,
+                                    .buffer_bytes_max = options.memory.fetched,
                                     .accepts_lost_records = options.accepts_lost_records},
                                    {world.disk, world.clock, world.telemetry()});
 }

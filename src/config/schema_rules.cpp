@@ -97,7 +97,8 @@ std::vector<SectionRule> table_rules() {
       {"commit",
        "How often rows go from memory into files. Queries see rows before that.",
        {{"every", Duration, "100ms..1d", false, "1m", "The longest time between two commits."},
-        {"bytes", Bytes, "1MiB..64GiB", false, "128MB", "Bytes of rows in memory."}}}};
+        {"bytes", Bytes, "1MiB..64GiB", false, "128MB",
+         "Bytes of rows in memory; fewer where half of what `--memory` gives to rows is used."}}}};
 }
 
 std::vector<SectionRule> job_rules() {

@@ -92,17 +92,19 @@ void Generation::add(sql::Chunk chunk) {
   const std::uint64_t added_bytes = bytes_of(chunk, columns_);
   const auto added_rows = static_cast<std::int64_t>(chunk.row_count());
   auto chunks = std::make_shared<Chunks>(*view());
-  auto last = std::make_shared<const sql::Chunk>(std::move(chunk));
-  // As in a binary counter: a chunk swallows its neighbour as long as that is no larger.
-  while (!chunks->empty() && chunks->back()->row_count() <= last->row_count() &&
-         chunks->back()->row_count() + last->row_count() <= sql::kChunkRows) {
-    sql::Chunk merged(columns_);
-    merged.append(*chunks->back(), sql::all_rows(chunks->back()->row_count()));
-    merged.append(*last, sql::all_rows(last->row_count()));
-    chunks->pop_back();
-    last = std::make_shared<const sql::Chunk>(std::move(merged));
+  // As in a binary counter: a chunk swallows its neighbours as long as those are no larger.
+  auto first = chunks->end();
+  auto rows = chunk.row_count();
+  while (first != chunks->begin() && (*std::prev(first))->row_count() <= rows &&
+         (*std::prev(first))->row_count() + rows <= sql::kChunkRows) {
+    rows += (*--first)->row_count();
   }
-  chunks->push_back(std::move(last));
+  std::vector<const sql::Chunk*> parts;
+  for (auto part = first; part != chunks->end(); ++part) parts.push_back(part->get());
+  parts.push_back(&chunk);
+  auto packed = std::make_shared<const sql::Chunk>(sql::Chunk::packed(parts, columns_));
+  chunks->erase(first, chunks->end());
+  chunks->push_back(std::move(packed));
   std::lock_guard lock(mutex_);
   chunks_ = std::move(chunks);
   bytes_ += added_bytes;

@@ -196,6 +196,7 @@ bool SourceLoop::has_reached_asked(std::size_t table) const {
 void SourceLoop::seal_due() {
   const auto now = parts_.tools->clock.steady_now();
   const bool is_asked = take_asked();
+  const bool is_much = hot_bytes() >= parts_.options.hot_bytes_max / 2;
   bool is_all_committed = true;
   std::vector<bool> sealed(parts_.tables.size());
   for (std::size_t i = 0; i < parts_.tables.size(); ++i) {
@@ -207,7 +208,7 @@ void SourceLoop::seal_due() {
     if (!parts_.tables[i]->has_uncommitted()) continue;
     if (!state.hot_since) state.hot_since = now;
     const bool is_due = now - *state.hot_since >= policy.every ||
-                        parts_.tables[i]->hot_bytes() >= policy.bytes || is_full();
+                        parts_.tables[i]->hot_bytes() >= policy.bytes || is_much || is_full();
     if (is_due || is_wanted) (void)seal_after_parents(i, sealed);
   }
   if (!is_asked || !is_all_committed) return;
@@ -231,11 +232,16 @@ bool SourceLoop::seal_after_parents(std::size_t table, std::vector<bool>& sealed
   return true;
 }
 
-bool SourceLoop::is_full() const {
+// Those that wait for a commit's beginning.
+std::uint64_t SourceLoop::hot_bytes() const {
   std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    bytes += states_[i].sealed_bytes + parts_.tables[i]->hot_bytes();
-  }
+  for (const auto& table : parts_.tables) bytes += table->hot_bytes();
+  return bytes;
+}
+
+bool SourceLoop::is_full() const {
+  auto bytes = hot_bytes();
+  for (const auto& state : states_) bytes += state.sealed_bytes;
   return bytes >= parts_.options.hot_bytes_max;
 }
 

@@ -44,8 +44,9 @@ struct TableStatus {
 };
 
 struct SourceLoopOptions {
-  std::uint64_t batch_bytes_max = 4U << 20;                ///< of one micro-batch's records
-  std::uint64_t hot_bytes_max = std::uint64_t{320} << 20;  ///< of its tables; above it waits
+  std::uint64_t batch_bytes_max = 4U << 20;  ///< of one micro-batch's records
+  /// Of its tables' rows. From half of it on they are committed; above it reading waits.
+  std::uint64_t hot_bytes_max = std::uint64_t{128} << 20;
   /// A shard that another worker moved is left alone so long: whose it is will be known then.
   std::chrono::microseconds rest_when_overtaken = std::chrono::seconds(4);
 };
@@ -136,6 +137,7 @@ class SourceLoop {
   bool has_reached_asked(std::size_t table) const;
   bool seal_after_parents(std::size_t table, std::vector<bool>& sealed);
   void seal(std::size_t table);
+  std::uint64_t hot_bytes() const;
   bool is_full() const;
   std::optional<std::vector<base::Offset>> read_from(Lane& lane) const;
   base::Result<bool> read_lane(Lane& lane, const std::stop_token& stopping);

@@ -204,7 +204,7 @@ class WorkerBench {
                                 .tools = tools(),
                                 .board = *board,
                                 .folder = folder.path(),
-                                .options = {.unknown_source = unknown}});
+                                .options = {.loop = loop, .unknown_source = unknown}});
     if (!opened) return opened.error();
     worker = std::move(opened).value();
     queries = std::move(QueryEngine::open({.readable = {folder.path()}}, *board)).value();
@@ -280,6 +280,7 @@ class WorkerBench {
   base::Metrics metrics;
   MemorySource source{2};
   config::Pipeline pipeline;
+  SourceLoopOptions loop;
   std::unique_ptr<sql::Instance> engine;
   std::unique_ptr<CutBoard> board;
   std::unique_ptr<Worker> worker;

@@ -50,6 +50,25 @@ TEST(Worker, CommitsWhatWasThereWhenAskedAlsoIfMoreKeepsComing) {
   is_committed = true;
 }
 
+TEST(Worker, CommitsWhatTakesHalfOfItsMemoryAndReadsOnMeanwhile) {
+  WorkerBench bench;
+  ASSERT_TRUE(bench.begin());
+  for (int i = 0; i < 500; ++i) bench.source.put(i % 2, order("o" + std::to_string(i), "2000"));
+  ASSERT_TRUE(bench.worker->catch_up(10s));
+  std::uint64_t bytes = 0;
+  for (const auto& table : bench.worker->status()) bytes += table.hot_bytes;
+  bench.crash();
+  bench.loop.hot_bytes_max = bytes * 3 / 2;
+  ASSERT_TRUE(bench.begin());
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  const auto version = [&] { return bench.board->cut()->tables.at("frauds").snapshot->version; };
+  while (version() < base::TableVersion(1) && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_EQ(version(), base::TableVersion(1)) << "it waits for its interval, or until it is full";
+  EXPECT_EQ(bench.ask("SELECT count(*) FROM frauds"), "500");
+}
+
 TEST(Worker, TakesInWhatWasAcknowledgedBeforeItCommits) {
   WorkerBench bench;
   ASSERT_TRUE(bench.begin());

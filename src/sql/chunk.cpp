@@ -1,6 +1,7 @@
 #include "sql/chunk.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "base/result.hpp"
@@ -26,6 +27,78 @@ void Chunk::append(const Chunk& source, const Selection& selection) {
   for (std::size_t i = 0; i < column_count(); ++i) {
     column(i).copy_from(source.column(i), selection, 0, selection.count(), at);
   }
+}
+
+namespace {
+
+// Shorter ones lie in the vector itself.
+bool lies_outside(const duckdb_string_t& text) {
+  return text.value.inlined.length > sizeof text.value.inlined.inlined;
+}
+
+bool has_texts(const Type& type) {
+  return type.id() == DUCKDB_TYPE_VARCHAR || type.id() == DUCKDB_TYPE_BLOB;
+}
+
+std::size_t bytes_outside(const Vector& vector, std::size_t rows) {
+  const auto* texts = vector.data<duckdb_string_t>();
+  std::size_t bytes = 0;
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (lies_outside(texts[row]) && !vector.is_null(row)) bytes += texts[row].value.pointer.length;
+  }
+  return bytes;
+}
+
+// Gives where the next text belongs.
+char* copy_texts(const Vector& from, std::size_t rows, const Vector& to, std::size_t at,
+                 char* outside) {
+  const auto* texts = from.data<duckdb_string_t>();
+  auto* copies = to.data<duckdb_string_t>() + at;
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (from.is_null(row)) {
+      copies[row] = {};
+      to.set_null(at + row);
+      continue;
+    }
+    copies[row] = texts[row];
+    if (!lies_outside(texts[row])) continue;
+    const auto size = texts[row].value.pointer.length;
+    std::memcpy(outside, texts[row].value.pointer.ptr, size);
+    copies[row].value.pointer.ptr = outside;
+    outside += size;
+  }
+  return outside;
+}
+
+}  // namespace
+
+Chunk Chunk::packed(std::span<const Chunk* const> parts, std::span<const Column> columns) {
+  Chunk chunk(columns);
+  std::size_t bytes = 0, count = 0;
+  for (const auto* part : parts) {
+    count += part->row_count();
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (has_texts(columns[i].type)) bytes += bytes_outside(part->column(i), part->row_count());
+    }
+  }
+  CHECK(count <= kChunkRows);
+  chunk.set_row_count(count);
+  if (bytes > 0) chunk.texts_ = std::make_unique_for_overwrite<char[]>(bytes);
+  char* outside = chunk.texts_.get();
+  std::size_t at = 0;
+  for (const auto* part : parts) {
+    const auto rows = part->row_count();
+    const auto selection = all_rows(rows);
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (has_texts(columns[i].type)) {
+        outside = copy_texts(part->column(i), rows, chunk.column(i), at, outside);
+      } else {
+        chunk.column(i).copy_from(part->column(i), selection, 0, rows, at);
+      }
+    }
+    at += rows;
+  }
+  return chunk;
 }
 
 Selection all_rows(std::size_t count) {

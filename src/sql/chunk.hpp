@@ -128,14 +128,20 @@ class Chunk {
   explicit Chunk(std::span<const Column> columns);
   /// Takes the handle over.
   explicit Chunk(duckdb_data_chunk handle) : handle_(handle) {}
-  Chunk(Chunk&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Chunk(Chunk&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)), texts_(std::move(other.texts_)) {}
   Chunk& operator=(Chunk&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(texts_, other.texts_);
     return *this;
   }
   ~Chunk() {
     if (handle_) duckdb_destroy_data_chunk(&handle_);
   }
+  /// The rows of `parts` behind each other, to be kept: their texts lie in one block of their size,
+  /// where DuckDB's own blocks are up to twice as large. Who takes vectors of it by reference keeps
+  /// it alive meanwhile. `parts` are flat and of `columns`, and have at most kChunkRows rows.
+  static Chunk packed(std::span<const Chunk* const> parts, std::span<const Column> columns);
 
   std::size_t row_count() const { return duckdb_data_chunk_get_size(handle_); }
   void set_row_count(std::size_t rows) { duckdb_data_chunk_set_size(handle_, rows); }
@@ -151,6 +157,7 @@ class Chunk {
 
  private:
   duckdb_data_chunk handle_;
+  std::unique_ptr<char[]> texts_;  // of one that is packed: what its longer texts point to
 };
 
 /// All rows from 0 to `count` - 1.

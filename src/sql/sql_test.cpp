@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -194,6 +195,17 @@ TEST(Sql, ScansTheChunksOfAnotherInstanceByReference) {
   EXPECT_EQ(json_of(reader, "SELECT i FROM hot('some') ORDER BY i"), "1 3 2049 2051 4097 4099 ");
 }
 
+std::string columns_of(const Chunk& chunk, const std::vector<Column>& columns) {
+  std::string out;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    for (std::size_t row = 0; row < chunk.row_count(); ++row) {
+      Renderer(columns[i].type).append_json(chunk.column(i), row, out);
+    }
+    out += ' ';
+  }
+  return out;
+}
+
 TEST(Sql, AppendsSelectedRowsOfAnyTypeToAChunk) {
   auto instance = open();
   auto connection = instance->connect().value();
@@ -207,16 +219,38 @@ TEST(Sql, AppendsSelectedRowsOfAnyTypeToAChunk) {
   const std::vector<std::uint32_t> wanted{7, 8};
   target.append(*chunk, Selection(wanted));
   target.append(*chunk, Selection(wanted));
-  std::string out;
-  for (std::size_t i = 0; i < 5; ++i) {
-    for (std::size_t row = 0; row < target.row_count(); ++row) {
-      Renderer(rows.columns()[i].type).append_json(target.column(i), row, out);
-    }
-    out += ' ';
-  }
-  EXPECT_EQ(out,
+  EXPECT_EQ(columns_of(target, rows.columns()),
             "7878 \"text number 7\"\"text number 8\"\"text number 7\"\"text number 8\" "
             "[7,null][8,null][7,null][8,null] {\"x\":7}{\"x\":8}{\"x\":7}{\"x\":8} null8null8 ");
+}
+
+TEST(Sql, APackedChunkKeepsTheRowsOfChunksThatAreGone) {
+  auto instance = open();
+  auto connection = instance->connect().value();
+  const auto select = [&](int from, int until) {
+    return connection
+        .query(
+            fmt::format("SELECT i, CASE WHEN i % 3 > 0 THEN repeat('text ' || i, i % 4) END AS s, "
+                        "encode(repeat('blob', i)) AS b, [repeat('element', i), NULL] AS l, "
+                        "{{'x': repeat('field', i)}} AS st, CASE WHEN i % 2 = 0 THEN i END AS n "
+                        "FROM range({}, {}) r(i)",
+                        from, until))
+        .value();
+  };
+  auto all = select(0, 9), first = select(0, 4), second = select(4, 9);
+  const auto expected = columns_of(*all.next().value(), all.columns());
+  auto one = first.next().value(), other = second.next().value();
+  const std::vector<const Chunk*> both{&*one, &*other};
+  auto packed = Chunk::packed(both, all.columns());
+  one.reset();
+  other.reset();
+  EXPECT_EQ(columns_of(packed, all.columns()), expected);
+
+  auto copy =
+      std::make_unique<Chunk>(Chunk::packed(std::vector<const Chunk*>{&packed}, all.columns()));
+  packed = std::move(*copy);
+  copy.reset();
+  EXPECT_EQ(columns_of(packed, all.columns()), expected);
 }
 
 }  // namespace
