@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aws/client.hpp"
@@ -28,15 +30,21 @@ struct ShardInfo {
 };
 
 struct StreamRecord {
-  std::string sequence_number;
+  std::string_view sequence_number;
   base::Time arrived_at;
-  std::string partition_key;
-  std::string data;
+  std::string_view partition_key;
+  std::string_view data;
+};
+
+/// Records of one shard, oldest first, and the memory that they point into.
+struct StreamRecords {
+  std::vector<StreamRecord> records;
+  std::shared_ptr<const void> owner;
 };
 
 /// What one answer of a shard holds.
 struct RecordPage {
-  std::vector<StreamRecord> records;
+  StreamRecords records;
   std::string
       next;  ///< the next iterator, or the sequence number after which a subscription goes on
   bool is_end = false;  ///< the shard is closed, and this was its end

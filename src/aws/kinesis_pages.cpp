@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/arena.hpp"
 #include "base/base64.hpp"
 
 namespace millrace::aws {
@@ -62,17 +63,19 @@ Result<RecordPage> record_page(std::string_view body) {
   RecordPage page;
   const auto records = answer.find("Records");
   if (records != answer.end() && records->is_array()) {
-    page.records.reserve(records->size());
+    const auto memory = std::make_shared<base::Arena>(body.size());
+    page.records.records.reserve(records->size());
+    page.records.owner = memory;
     for (const auto& record : *records) {
       if (!record.is_object()) return odd_answer("GetRecords");
-      auto data = base::decode_base64(text_of(record, "Data"));
-      auto number = text_of(record, "SequenceNumber");
+      const auto data = base::decode_base64(text_of(record, "Data"));
+      const auto number = text_of(record, "SequenceNumber");
       if (!data || number.empty()) return odd_answer("GetRecords");
-      page.records.push_back(
-          {.sequence_number = std::move(number),
+      page.records.records.push_back(
+          {.sequence_number = memory->keep(number),
            .arrived_at = time_of(record.value("ApproximateArrivalTimestamp", Json())),
-           .partition_key = text_of(record, "PartitionKey"),
-           .data = std::move(*data)});
+           .partition_key = memory->keep(text_of(record, "PartitionKey")),
+           .data = memory->keep(*data)});
     }
   }
   page.next = text_of(answer, "NextShardIterator");

@@ -36,7 +36,7 @@ TEST_F(KinesisTest, ReadsAShardToItsEndInPages) {
   for (int pages = 0; pages < 10; ++pages) {
     const auto page = stream.records(iterator, 100).value();
     ASSERT_TRUE(page);
-    for (const auto& record : page->records) read += record.data;
+    for (const auto& record : page->records.records) read += record.data;
     iterator = page->next;
     if (page->is_end) break;
     EXPECT_THAT(page->behind, Optional(std::chrono::milliseconds(5000)));
@@ -88,7 +88,7 @@ TEST_F(KinesisTest, RegistersAConsumerOnceAndSubscribes) {
   std::string read;
   std::string next;
   const auto on_page = [&](RecordPage page) {
-    for (const auto& record : page.records) read += record.data;
+    for (const auto& record : page.records.records) read += record.data;
     next = page.next;
     return base::Result<void>();
   };

@@ -8,16 +8,22 @@ namespace {
 
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::uint8_t kNone = 0x80;  // no value has this bit
+constexpr std::uint32_t kNone = 0x80000000;  // no value has this bit
 
-constexpr std::array<std::uint8_t, 256> kValues = [] {
-  std::array<std::uint8_t, 256> values{};
+using Values = std::array<std::uint32_t, 256>;
+
+// What each character stands for, where it belongs among the 24 bits of its group.
+constexpr Values values_at(int shift) {
+  Values values{};
   values.fill(kNone);
   for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
-    values[static_cast<std::uint8_t>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
+    values[static_cast<std::uint8_t>(kAlphabet[i])] = static_cast<std::uint32_t>(i) << shift;
   }
   return values;
-}();
+}
+
+constexpr Values kFirst = values_at(18), kSecond = values_at(12), kThird = values_at(6),
+                 kFourth = values_at(0);
 
 std::uint32_t byte_at(std::string_view bytes, std::size_t i) {
   return static_cast<std::uint8_t>(bytes[i]);
@@ -41,31 +47,37 @@ void append_base64(std::string_view bytes, std::string& to) {
   *out = '=';
 }
 
-std::optional<std::string> decode_base64(std::string_view text) {
+std::optional<std::size_t> decode_base64(std::string_view text, char* out) {
   if (text.size() % 4 != 0) return std::nullopt;
   std::size_t padding = 0;
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  std::string bytes(text.size() / 4 * 3, '\0');
-  char* out = bytes.data();
-  const auto decode = [&out](std::string_view four) {
-    const std::uint32_t a = kValues[byte_at(four, 0)], b = kValues[byte_at(four, 1)];
-    const std::uint32_t c = kValues[byte_at(four, 2)], d = kValues[byte_at(four, 3)];
-    const auto group = a << 18 | b << 12 | c << 6 | d;
+  const char* const begin = out;
+  std::uint32_t seen = 0;
+  const auto decode = [&](std::string_view four) {
+    const auto group = kFirst[byte_at(four, 0)] | kSecond[byte_at(four, 1)] |
+                       kThird[byte_at(four, 2)] | kFourth[byte_at(four, 3)];
+    seen |= group;
     *out++ = static_cast<char>(group >> 16);
     *out++ = static_cast<char>(group >> 8);
     *out++ = static_cast<char>(group);
-    return a | b | c | d;
   };
   const auto end = padding > 0 ? text.size() - 4 : text.size();
-  std::uint32_t seen = 0;
-  for (std::size_t at = 0; at < end; at += 4) seen |= decode(text.substr(at, 4));
+  for (std::size_t at = 0; at < end; at += 4) decode(text.substr(at, 4));
   if (padding > 0) {
     std::string last(text.substr(end, 4 - padding));
     last.resize(4, kAlphabet[0]);
-    seen |= decode(last);
+    decode(last);
+    out -= padding;
   }
   if ((seen & kNone) != 0) return std::nullopt;
-  bytes.resize(bytes.size() - padding);
+  return static_cast<std::size_t>(out - begin);
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  std::string bytes(base64_room(text), '\0');
+  const auto size = decode_base64(text, bytes.data());
+  if (!size) return std::nullopt;
+  bytes.resize(*size);
   return bytes;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,5 +11,12 @@ namespace millrace::base {
 void append_base64(std::string_view bytes, std::string& to);
 /// None: another character, a wrong length, padding amid the text.
 std::optional<std::string> decode_base64(std::string_view text);
+
+/// The same into `out`, which has room for `base64_room(text)` bytes. Returns how many came of it.
+std::optional<std::size_t> decode_base64(std::string_view text, char* out);
+/// At least as many bytes as `text` stands for.
+constexpr std::size_t base64_room(std::string_view text) {
+  return text.size() / 4 * 3;
+}
 
 }  // namespace millrace::base

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/arena.hpp"
 #include "base/base64.hpp"
 #include "base/text.hpp"
 
@@ -74,10 +75,12 @@ std::string_view text_or_empty(dom::element from, const char* member) {
   return from.at_key(member).get_string().get(text) ? std::string_view() : text;
 }
 
-Result<std::string> decoded(std::string_view text, std::string_view member, const At& at) {
-  auto bytes = base::decode_base64(text);
-  if (!bytes) return at.error(member, "it is no base64");
-  return std::move(*bytes);
+Result<std::string_view> decoded(std::string_view text, std::string_view member, const At& at,
+                                 base::Arena& memory) {
+  auto* bytes = memory.room(base::base64_room(text));
+  const auto size = base::decode_base64(text, bytes);
+  if (!size) return at.error(member, "it is no base64");
+  return std::string_view(bytes, *size);
 }
 
 base::Time time_of(double seconds) {
@@ -89,7 +92,9 @@ bool is_sequence_number(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-Result<EventRecord> read_kinesis(dom::element record, const At& at) {
+// `shard` is that of the record before.
+Result<EventRecord> read_kinesis(dom::element record, std::string_view shard, const At& at,
+                                 base::Arena& memory) {
   const auto [kinesis, event_id] = members_of<2>(record, {"kinesis", "eventID"});
   if (!kinesis.is_object()) return at.error("kinesis", "it is missing");
   const auto [number, key, data, time] = members_of<4>(
@@ -109,22 +114,23 @@ Result<EventRecord> read_kinesis(dom::element record, const At& at) {
   if (time.get_double().get(seconds)) {
     return at.error("kinesis.approximateArrivalTimestamp", "a number is expected");
   }
-  return EventRecord{.id = std::string(digits),
-                     .shard = std::string(id.substr(0, colon)),
-                     .key = std::string(partition_key),
-                     .data = TRY(decoded(text, "kinesis.data", at)),
+  const auto own = id.substr(0, colon);
+  return EventRecord{.id = memory.keep(digits),
+                     .shard = own == shard ? shard : memory.keep(own),
+                     .key = memory.keep(partition_key),
+                     .data = TRY(decoded(text, "kinesis.data", at, memory)),
                      .arrived_at = time_of(seconds)};
 }
 
-Result<EventRecord> read_sqs(dom::element record, const At& at) {
-  EventRecord read{.id = std::string(TRY(text_in(record, "messageId", at))),
+Result<EventRecord> read_sqs(dom::element record, const At& at, base::Arena& memory) {
+  EventRecord read{.id = memory.keep(TRY(text_in(record, "messageId", at))),
                    .shard = {},
                    .key = {},
-                   .data = std::string(TRY(text_in(record, "body", at))),
+                   .data = memory.keep(TRY(text_in(record, "body", at))),
                    .arrived_at = {}};
   dom::element attributes;
   if (record.at_key("attributes").get(attributes)) return at.error("attributes", "it is missing");
-  read.key = text_or_empty(attributes, "MessageGroupId");
+  read.key = memory.keep(text_or_empty(attributes, "MessageGroupId"));
   const auto sent = TRY(text_in(attributes, "SentTimestamp", at));
   std::int64_t milliseconds = 0;
   if (std::from_chars(sent.data(), sent.data() + sent.size(), milliseconds).ec != std::errc()) {
@@ -134,10 +140,11 @@ Result<EventRecord> read_sqs(dom::element record, const At& at) {
   return read;
 }
 
-Result<LambdaEvent> read_records(dom::array records) {
+Result<LambdaEvent> read_records(dom::array records, base::Arena& memory) {
   LambdaEvent event;
   event.records.reserve(records.size());
   At at{"Records"};
+  std::string_view shard;
   for (const auto record : records) {
     const auto service = text_or_empty(record, "eventSource");
     if (service != "aws:kinesis" && service != "aws:sqs") {
@@ -154,15 +161,16 @@ Result<LambdaEvent> read_records(dom::array records) {
     } else if (event.kind != kind || event.from != arn) {
       return at.error("eventSourceARN", "the event holds records of several streams or queues");
     }
-    event.records.push_back(
-        TRY(kind == Kind::Sqs ? read_sqs(record, at) : read_kinesis(record, at)));
+    event.records.push_back(TRY(kind == Kind::Sqs ? read_sqs(record, at, memory)
+                                                  : read_kinesis(record, shard, at, memory)));
+    shard = event.records.back().shard;
     ++at.index;
   }
   if (event.records.empty()) return Error{Code::Invalid, "`Records` is empty"};
   return event;
 }
 
-Result<LambdaEvent> read_firehose(dom::element document, dom::array records) {
+Result<LambdaEvent> read_firehose(dom::element document, dom::array records, base::Arena& memory) {
   LambdaEvent event{.kind = Kind::Firehose,
                     .from = std::string(text_or_empty(document, "deliveryStreamArn"))};
   event.records.reserve(records.size());
@@ -173,17 +181,18 @@ Result<LambdaEvent> read_firehose(dom::element document, dom::array records) {
       return at.error("approximateArrivalTimestamp", "milliseconds are expected");
     }
     const auto data = TRY(text_in(record, "data", at));
-    event.records.push_back({.id = std::string(TRY(text_in(record, "recordId", at))),
+    event.records.push_back({.id = memory.keep(TRY(text_in(record, "recordId", at))),
                              .shard = {},
                              .key = {},
-                             .data = TRY(decoded(data, "data", at)),
+                             .data = TRY(decoded(data, "data", at, memory)),
                              .arrived_at = base::Time(std::chrono::milliseconds(milliseconds))});
     ++at.index;
   }
   return event;
 }
 
-Result<LambdaEvent> read_event_bridge(dom::element document, dom::element detail) {
+Result<LambdaEvent> read_event_bridge(dom::element document, dom::element detail,
+                                      base::Arena& memory) {
   const auto id = text_or_empty(document, "id");
   const auto time = base::parse_time(text_or_empty(document, "time"));
   if (id.empty() || !time) {
@@ -191,10 +200,10 @@ Result<LambdaEvent> read_event_bridge(dom::element document, dom::element detail
   }
   LambdaEvent event{.kind = Kind::EventBridge,
                     .from = std::string(text_or_empty(document, "source"))};
-  event.records.push_back({.id = std::string(id),
+  event.records.push_back({.id = memory.keep(id),
                            .shard = {},
                            .key = {},
-                           .data = simdjson::minify(detail),
+                           .data = memory.keep(simdjson::minify(detail)),
                            .arrived_at = *time});
   return event;
 }
@@ -233,16 +242,18 @@ Result<LambdaEvent> read_request(dom::element document) {
   return event;
 }
 
-Result<LambdaEvent> read_document(dom::element document) {
+Result<LambdaEvent> read_document(dom::element document, base::Arena& memory) {
   if (!document.is_object()) return Error{Code::Invalid, "the event is no JSON object"};
   dom::array records;
   dom::element any;
-  if (!document.at_key("Records").get_array().get(records)) return read_records(records);
+  if (!document.at_key("Records").get_array().get(records)) {
+    return read_records(records, memory);
+  }
   if (!document.at_key("records").get_array().get(records)) {
-    return read_firehose(document, records);
+    return read_firehose(document, records, memory);
   }
   if (!document.at_key("detail-type").get(any) && !document.at_key("detail").get(any)) {
-    return read_event_bridge(document, any);
+    return read_event_bridge(document, any, memory);
   }
   if (!document.at_key("requestContext").get(any)) return read_request(document);
   std::string_view command;
@@ -261,13 +272,16 @@ struct LambdaEventReader::Parser {
 LambdaEventReader::LambdaEventReader() : parser_(std::make_unique<Parser>()) {}
 LambdaEventReader::~LambdaEventReader() = default;
 
-Result<LambdaEvent> LambdaEventReader::read(std::string_view body) {
+Result<LambdaEvent> LambdaEventReader::read(const std::string& body) {
   dom::element document;
-  if (const auto error = parser_->parser.parse(body.data(), body.size()).get(document)) {
+  if (const auto error = parser_->parser.parse(body).get(document)) {
     return Error{Code::Invalid,
                  fmt::format("the event is not JSON: {}", simdjson::error_message(error))};
   }
-  return read_document(document);
+  const auto memory = std::make_shared<base::Arena>(body.size() / 2);
+  auto event = TRY(read_document(document, *memory));
+  event.owner = memory;
+  return event;
 }
 
 std::string_view name_in_arn(std::string_view arn) {

@@ -10,12 +10,12 @@
 
 namespace millrace::decode {
 
-/// One record of an event.
+/// One record of an event; what it points to is the event's.
 struct EventRecord {
-  std::string id;     ///< Kinesis: sequence number; SQS: message id; Firehose: record id
-  std::string shard;  ///< Kinesis: `shardId-000000000007`
-  std::string key;    ///< partition key; SQS: message group
-  std::string data;
+  std::string_view id;     ///< Kinesis: sequence number; SQS: message id; Firehose: record id
+  std::string_view shard;  ///< Kinesis: `shardId-000000000007`
+  std::string_view key;    ///< partition key; SQS: message group
+  std::string_view data;
   base::Time arrived_at;
 };
 
@@ -42,14 +42,16 @@ struct LambdaEvent {
   Kind kind = Kind::Command;
   std::string from;  ///< ARN of the stream, queue or delivery stream; EventBridge: `source`
   std::string command = {};
-  std::vector<EventRecord> records = {};  ///< in their order
-  EventRequest request = {};              ///< of Http
+  std::vector<EventRecord> records = {};   ///< in their order
+  std::shared_ptr<const void> owner = {};  ///< of what they point to
+  EventRequest request = {};               ///< of Http
 };
 
 /// The name of a stream (also of a consumer's) or queue in its ARN.
 std::string_view name_in_arn(std::string_view arn);
 
-/// Reads events; it keeps its memory from one to the next. Threads: one at a time.
+/// Reads events; it keeps its memory from one to the next. A body with some free room behind its
+/// end is not copied first. Threads: one at a time.
 class LambdaEventReader {
  public:
   LambdaEventReader();
@@ -58,7 +60,7 @@ class LambdaEventReader {
   /// Errors  Invalid: no JSON, an event of a service that is not known, records of several streams,
   ///         or a member that is missing or wrong, with its path (`Records[3].kinesis.data`).
   /// Source  AWS Lambda developer guide, the examples of events of each service.
-  base::Result<LambdaEvent> read(std::string_view body);
+  base::Result<LambdaEvent> read(const std::string& body);
 
  private:
   struct Parser;

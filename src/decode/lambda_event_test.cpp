@@ -9,14 +9,14 @@ namespace {
 using testing::HasSubstr;
 using Kind = LambdaEvent::Kind;
 
-LambdaEvent read(std::string_view body) {
+LambdaEvent read(const std::string& body) {
   LambdaEventReader reader;
   auto event = reader.read(body);
   EXPECT_TRUE(event) << event.error().text();
   return std::move(event).value_or({});
 }
 
-std::string error_of(std::string_view body) {
+std::string error_of(const std::string& body) {
   LambdaEventReader reader;
   const auto event = reader.read(body);
   EXPECT_FALSE(event);
@@ -49,6 +49,19 @@ TEST(LambdaEvent, ReadsRecordsOfKinesis) {
   EXPECT_EQ(first.data, "Hello");
   EXPECT_EQ(base::format_time(first.arrived_at), "2018-12-17T22:10:50.987000Z");
   EXPECT_EQ(event.records[1].data, "{}");
+}
+
+TEST(LambdaEvent, ItsRecordsStayWhenTheNextEventIsRead) {
+  LambdaEventReader reader;
+  std::string body = fmt::format(R"({{"Records":[{}]}})", kinesis_record("101", "Zmlyc3Q="));
+  const auto event = reader.read(body).value();
+  body.assign(body.size(), ' ');
+  const auto next =
+      reader.read(fmt::format(R"({{"Records":[{}]}})", kinesis_record("202", "c2Vjb25k"))).value();
+  EXPECT_EQ(event.records[0].data, "first");
+  EXPECT_EQ(event.records[0].id, "101");
+  EXPECT_EQ(event.records[0].key, "k1");
+  EXPECT_EQ(next.records[0].data, "second");
 }
 
 TEST(LambdaEvent, ReadsMessagesOfSqs) {

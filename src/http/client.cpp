@@ -21,6 +21,8 @@ using base::Result;
 
 // So much is set aside for a body before it comes.
 constexpr std::size_t kReservedMax = std::size_t{16} << 20;
+// A JSON parser need not copy a body that has free room behind its end.
+constexpr std::size_t kRoomBehind = 64;
 
 // As the head says; 0: it does not, or not to be believed.
 std::size_t length_of(const ResponseHead& head) {
@@ -171,7 +173,9 @@ Result<Client> Client::open(ClientOptions options) {
 Result<Response> Client::send(const Request& request) {
   std::string body;
   const auto keep = [&](const ResponseHead& answer, std::string_view piece) -> Result<void> {
-    if (body.empty()) body.reserve(std::min(length_of(answer), kReservedMax));
+    if (body.empty()) {
+      body.reserve(std::min(length_of(answer), kReservedMax) + kRoomBehind);
+    }
     if (body.size() + piece.size() > state_->options.body_bytes_max) {
       return Error{Code::Exhausted,
                    fmt::format("the answer has more than {}",

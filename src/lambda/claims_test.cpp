@@ -181,10 +181,12 @@ TEST_F(ClaimsTest, TheSamePositionForTheSameKeyIsNoDuplicate) {
 TEST_F(ClaimsTest, WhoeverWakesUpAfterItsTimeCannotCommitWhatAnotherTookOver) {
   const auto slow = process(5), fast = process(6);
   const base::ShardId slot(3);
-  slow->clicks->hand(slot, {{.sequence_number = "",
-                             .arrived_at = base::Time(1545082649183ms),  // as `sqs` says
-                             .partition_key = "",
-                             .data = R"({"id":"a"})"}});
+  slow->clicks->hand(slot,
+                     {.records = {{.sequence_number = "",
+                                   .arrived_at = base::Time(1545082649183ms),  // as `sqs` says
+                                   .partition_key = "",
+                                   .data = R"({"id":"a"})"}},
+                      .owner = nullptr});
   ASSERT_TRUE(slow->clicks->wait_taken(slot, clock_.steady_now() + 10s));
   EXPECT_EQ(fast->handle(sqs({"a"})), kNothingLeft);
   EXPECT_EQ(store_.taken_over(), 1U);

@@ -56,7 +56,7 @@ struct Item {
   std::size_t bytes() const { return head.size() + data.size() + 12; }
 };
 
-std::string head_of(const std::string& id, What what) {
+std::string head_of(std::string_view id, What what) {
   auto head = nlohmann::json{{"recordId", id}, {"result", name_of(what)}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace);
   head.pop_back();

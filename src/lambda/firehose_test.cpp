@@ -11,10 +11,14 @@ using testing::HasSubstr;
 using What = flow::Transformed::What;
 
 std::vector<decode::EventRecord> records(int count) {
+  static constexpr std::string_view kDigits = "0123456789";
   std::vector<decode::EventRecord> made;
   for (int i = 0; i < count; ++i) {
-    made.push_back(
-        {.id = std::to_string(i), .shard = {}, .key = {}, .data = "raw", .arrived_at = {}});
+    made.push_back({.id = kDigits.substr(static_cast<std::size_t>(i), 1),
+                    .shard = {},
+                    .key = {},
+                    .data = "raw",
+                    .arrived_at = {}});
   }
   return made;
 }

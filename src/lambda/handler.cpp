@@ -52,11 +52,20 @@ std::string_view name_of(Kind kind) {
   return "";
 }
 
-aws::StreamRecord stream_record(EventRecord record) {
-  return {.sequence_number = std::move(record.id),
+aws::StreamRecord stream_record(const EventRecord& record) {
+  return {.sequence_number = record.id,
           .arrived_at = record.arrived_at,
-          .partition_key = std::move(record.key),
-          .data = std::move(record.data)};
+          .partition_key = record.key,
+          .data = record.data};
+}
+
+// The sequence number of a shard's record, counted from its first one.
+std::string number_of(const LambdaEvent& event, ShardId shard, std::size_t index) {
+  for (const auto& record : event.records) {
+    const auto own = source::shard_number(record.shard);
+    if (own && *own == shard && index-- == 0) return std::string(record.id);
+  }
+  return "";
 }
 
 }  // namespace
@@ -135,25 +144,31 @@ Result<Handler::Target> Handler::open_target(std::string_view name) const {
 
 Result<std::string> Handler::take_kinesis(LambdaEvent event, base::SteadyTime until) {
   const auto target = TRY(stream_of(event.from));
-  std::map<ShardId, std::vector<std::string>> numbers;
   base::Time oldest = base::Time::max();
   Batch batch;
-  for (auto& record : event.records) {
-    const auto shard = TRY(source::shard_number(record.shard));
-    if (shard.value() >= target.stream->shard_count()) {
-      TRY(parts_.look_again(target.source->name));
+  std::string_view shard_text;
+  aws::StreamRecords* records = nullptr;  // of that shard
+  for (const auto& record : event.records) {
+    if (records == nullptr || record.shard != shard_text) {
+      const auto shard = TRY(source::shard_number(record.shard));
+      if (shard.value() >= target.stream->shard_count()) {
+        TRY(parts_.look_again(target.source->name));
+      }
+      shard_text = record.shard;
+      records = &batch[shard];
+      records->owner = event.owner;
+      records->records.reserve(event.records.size());
     }
     oldest = std::min(oldest, record.arrived_at);
-    numbers[shard].push_back(record.id);
-    batch[shard].push_back(stream_record(std::move(record)));
+    records->records.push_back(stream_record(record));
   }
   std::vector<std::string> failed;
   std::size_t left = 0;
   std::optional<Error> why;
   for (const auto& [shard, taken] : intake_.take(*target.stream, std::move(batch), until)) {
     if (!taken.error) continue;
-    failed.push_back(numbers[shard][taken.committed]);
-    left += numbers[shard].size() - taken.committed;
+    failed.push_back(number_of(event, shard, taken.committed));
+    left += taken.count - taken.committed;
     why = taken.error;
   }
   if (!why) {
@@ -165,28 +180,31 @@ Result<std::string> Handler::take_kinesis(LambdaEvent event, base::SteadyTime un
   return batch_answer(failed);
 }
 
-Taken Handler::take_arrivals(const Target& target, std::vector<EventRecord> records,
+Taken Handler::take_arrivals(const Target& target, const LambdaEvent& event,
                              base::SteadyTime until) {
   Batch batch;
-  for (auto& record : records) batch[slot_].push_back(stream_record(std::move(record)));
+  auto& records = batch[slot_];
+  records.owner = event.owner;
+  std::ranges::transform(event.records, std::back_inserter(records.records), stream_record);
   return intake_.take(*target.stream, std::move(batch), until)[slot_];
 }
 
 Result<std::string> Handler::take_messages(LambdaEvent event, base::SteadyTime until) {
   const auto target = TRY(open_target(decode::name_in_arn(event.from)));
-  std::vector<std::string> ids;
-  for (const auto& record : event.records) ids.push_back(record.id);
-  const auto taken = take_arrivals(target, std::move(event.records), until);
+  const auto taken = take_arrivals(target, event, until);
   if (!taken.error) return batch_answer({});
   if (taken.committed == 0) return *taken.error;
-  const auto failed = std::span(ids).subspan(taken.committed);
+  std::vector<std::string> failed;
+  for (const auto& record : std::span(event.records).subspan(taken.committed)) {
+    failed.emplace_back(record.id);
+  }
   events::left_over(parts_.telemetry, name_of(event.kind), failed.size(), *taken.error);
   return batch_answer(failed);
 }
 
 Result<std::string> Handler::take_event(LambdaEvent event, base::SteadyTime until) {
   const auto target = TRY(open_target(event.from));
-  const auto taken = take_arrivals(target, std::move(event.records), until);
+  const auto taken = take_arrivals(target, event, until);
   if (taken.error) return *taken.error;
   return std::string(R"({"records":1})");
 }
@@ -227,6 +245,12 @@ Result<decode::SplitBody> split(std::string_view body, std::string_view type,
   return is_json ? decode::split_json(body, limits) : decode::split_ndjson(body, limits);
 }
 
+/// A body and what its records point to.
+struct HeldBody {
+  std::string bytes;
+  decode::SplitBody split;
+};
+
 std::string http_error(const Error& error) {
   const auto status = status_of(error.code);
   return http_answer(status, http::problem(status, base::name_of(error.code), error.message).body);
@@ -248,24 +272,23 @@ Result<std::string> Handler::take_request(LambdaEvent event, base::SteadyTime un
   if (!target) return http_error(target.error());
   const auto encoding = http::encoding_of(request.content_encoding);
   if (!encoding) return http_error({Code::Invalid, "this Content-Encoding is not known"});
-  auto body = http::decompress(*encoding, request.body);
-  if (!body) return http_error(body.error());
-  const auto records = split(*body, request.content_type, *target->source);
+  auto unpacked = http::decompress(*encoding, request.body);
+  if (!unpacked) return http_error(unpacked.error());
+  const auto body = std::make_shared<HeldBody>();
+  body->bytes = std::move(*unpacked);
+  auto records = split(body->bytes, request.content_type, *target->source);
   if (!records) return http_error(records.error());
-  std::vector<EventRecord> arrivals;
-  for (const auto record : records->records) {
-    arrivals.push_back({.id = {},
-                        .shard = {},
-                        .key = {},
-                        .data = std::string(record),
-                        .arrived_at = parts_.clock.now()});
+  body->split = std::move(*records);
+  event.owner = body;
+  for (const auto record : body->split.records) {
+    event.records.push_back(
+        {.id = {}, .shard = {}, .key = {}, .data = record, .arrived_at = parts_.clock.now()});
   }
-  const auto count = arrivals.size();
-  if (count > 0) {
-    const auto taken = take_arrivals(*target, std::move(arrivals), until);
+  if (!event.records.empty()) {
+    const auto taken = take_arrivals(*target, event, until);
     if (taken.error) return http_error(*taken.error);
   }
-  return http_answer(200, fmt::format(R"({{"records":{}}})", count));
+  return http_answer(200, fmt::format(R"({{"records":{}}})", event.records.size()));
 }
 
 }  // namespace millrace::lambda

@@ -62,7 +62,7 @@ class Handler {
   base::Result<std::string> take_request(decode::LambdaEvent event, base::SteadyTime until);
   base::Result<Target> stream_of(const std::string& arn) const;
   base::Result<Target> open_target(std::string_view name) const;
-  Taken take_arrivals(const Target& target, std::vector<decode::EventRecord> records,
+  Taken take_arrivals(const Target& target, const decode::LambdaEvent& event,
                       base::SteadyTime until);
 
   HandlerParts parts_;

@@ -24,13 +24,14 @@ std::map<ShardId, Taken> Intake::take(source::HandedSource& source, Batch batch,
                                       base::SteadyTime until) {
   std::map<ShardId, std::size_t> handed;
   for (auto& [shard, records] : batch) {
-    handed[shard] = records.size();
+    handed[shard] = records.records.size();
     source.hand(shard, std::move(records));
   }
   const auto done = commit(source, handed, until);
   std::map<ShardId, Taken> taken;
   for (const auto& [shard, count] : handed) {
     auto& one = taken[shard];
+    one.count = count;
     one.committed = source.committed(shard);
     if (one.committed < count) {
       one.error = done ? Error{Code::Unavailable, "not all is committed yet"} : done.error();

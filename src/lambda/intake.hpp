@@ -13,12 +13,13 @@ namespace millrace::lambda {
 
 /// What became of a batch of one shard.
 struct Taken {
-  std::size_t committed = 0;         ///< of its records, from the first on
+  std::size_t count = 0;             ///< of its records
+  std::size_t committed = 0;         ///< of them, from the first on
   std::optional<base::Error> error;  ///< why not all of them
 };
 
 /// Records of one source, by shard, oldest first.
-using Batch = std::map<base::ShardId, std::vector<aws::StreamRecord>>;
+using Batch = std::map<base::ShardId, aws::StreamRecords>;
 
 /// Hands records to the worker and has all tables commit them.
 /// Threads: one at a time.

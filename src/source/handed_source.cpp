@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/arena.hpp"
+
 namespace millrace::source {
 
 using base::Code;
@@ -15,6 +17,12 @@ using base::ShardId;
 namespace {
 
 constexpr Offset kNotAskedFor{INT64_MAX};
+
+/// Records, and the numbers that they were given.
+struct Numbered {
+  std::shared_ptr<const aws::StreamRecords> records;
+  base::Arena numbers{4096};
+};
 
 // As long a text as the number is great, so that all of them compare as numbers do.
 std::string arrival_number(std::int64_t position) {
@@ -39,11 +47,11 @@ void HandedSource::set_range(ShardId shard, std::optional<log::HashRange> range)
   at(shard).shard.set_range(range);
 }
 
-void HandedSource::hand(ShardId shard, std::vector<aws::StreamRecord> records) {
+void HandedSource::hand(ShardId shard, aws::StreamRecords records) {
   const std::lock_guard lock(mutex_);
   grow(static_cast<std::size_t>(shard.value()) + 1);
   auto& lane = at(shard);
-  lane.records = std::make_shared<const std::vector<aws::StreamRecord>>(std::move(records));
+  lane.records = std::make_shared<const aws::StreamRecords>(std::move(records));
   lane.is_new = true;
   lane.is_placed = lane.is_taken = lane.is_empty();
   lane.committed.reset();
@@ -108,13 +116,19 @@ Offset HandedSource::end(ShardId shard) const {
 void HandedSource::place(Lane& lane) const {
   if (options_.numbering == HandedSourceOptions::Numbering::Arrival) {
     // A copy: after a conflict with another process they get other numbers.
-    auto numbered = std::make_shared<std::vector<aws::StreamRecord>>(*lane.records);
+    const auto memory = std::make_shared<Numbered>();
+    memory->records = lane.records;
+    auto numbered = std::make_shared<aws::StreamRecords>();
+    numbered->records = lane.records->records;
+    numbered->owner = memory;
     auto next = lane.shard.greatest().value();
-    for (auto& record : *numbered) record.sequence_number = arrival_number(next++);
+    for (auto& record : numbered->records) {
+      record.sequence_number = memory->numbers.keep(arrival_number(next++));
+    }
     lane.shard.seek(lane.shard.greatest());
     lane.ends = lane.shard.add(std::move(numbered));
   } else {
-    lane.shard.seek_for(*lane.records);
+    lane.shard.seek_for(lane.records->records);
     lane.ends = lane.shard.add(lane.records);
   }
   lane.is_placed = true;

@@ -41,7 +41,7 @@ class HandedSource final : public Source {
 
   /// Hands in `records` of a shard, oldest first, with their sequence numbers unless they are
   /// numbered as they come. What is left of the shard's last batch is void.
-  void hand(base::ShardId shard, std::vector<aws::StreamRecord> records);
+  void hand(base::ShardId shard, aws::StreamRecords records);
   /// Of a shard that was made since: which keys are its own.
   void set_range(base::ShardId shard, std::optional<log::HashRange> range);
   /// Waits until all tables that run have taken the batch.
@@ -76,10 +76,10 @@ class HandedSource final : public Source {
   struct Lane {
     explicit Lane(base::ShardId id) : shard(id, std::nullopt) {}
     KinesisShard shard;
-    std::shared_ptr<const std::vector<aws::StreamRecord>> records;  // of the batch
-    std::vector<base::Offset> ends;  // of each of them, once they are placed
-    bool is_new = false;             // nobody was woken for it yet
-    bool is_placed = false;          // false: where the tables stand is not known yet
+    std::shared_ptr<const aws::StreamRecords> records;  // of the batch
+    std::vector<base::Offset> ends;                     // of each of them, once they are placed
+    bool is_new = false;                                // nobody was woken for it yet
+    bool is_placed = false;  // false: where the tables stand is not known yet
     bool is_taken = false;
     std::optional<base::Offset> committed = {};  // by all tables
     // Where a table begins that has no position: what tables told, not what was read here and came
@@ -87,7 +87,7 @@ class HandedSource final : public Source {
     std::optional<base::Offset> oldest = {};
     std::optional<base::Error> gap = {};  // records before the batch never came
 
-    bool is_empty() const { return !records || records->empty(); }
+    bool is_empty() const { return !records || records->records.empty(); }
   };
   // These: the caller holds mutex_.
   Lane& at(base::ShardId shard) const { return *lanes_[static_cast<std::size_t>(shard.value())]; }

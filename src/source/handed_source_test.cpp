@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "base/arena.hpp"
+
 namespace millrace::source {
 namespace {
 
@@ -22,15 +24,17 @@ class HandedBench {
 
   /// `101:a 102:b`, or `a b` if they are numbered as they arrive.
   void hand(const std::string& text) {
-    std::vector<aws::StreamRecord> records;
+    const auto memory = std::make_shared<base::Arena>(text.size());
+    aws::StreamRecords records{.owner = memory};
     std::istringstream words(text);
     for (std::string word; words >> word;) {
       const auto colon = word.find(':');
       const bool has_number = colon != std::string::npos;
-      records.push_back({.sequence_number = has_number ? word.substr(0, colon) : "",
-                         .arrived_at = {},
-                         .partition_key = "k",
-                         .data = has_number ? word.substr(colon + 1) : word});
+      records.records.push_back(
+          {.sequence_number = memory->keep(has_number ? word.substr(0, colon) : ""),
+           .arrived_at = {},
+           .partition_key = "k",
+           .data = memory->keep(has_number ? word.substr(colon + 1) : word)});
     }
     source.hand(kShard, std::move(records));
   }

@@ -166,11 +166,12 @@ void KinesisFeed::take_page(Lane& lane, aws::RecordPage page) {
   const auto shard = lane.shard.id();
   if (lane.has_to_fit && !can_go_on(lane, page)) return;
   // Durably, before it is given out: from now on the shard begins with this record.
-  if (lane.shard.after().empty() && !page.records.empty()) {
-    const auto& record = page.records.front();
+  if (lane.shard.after().empty() && !page.records.records.empty()) {
+    const auto& record = page.records.records.front();
     const auto* first = state_->first(shard);
     if (first == nullptr || first->sequence_number != record.sequence_number) {
-      const auto noted = state_->note_first(shard, {record.sequence_number, record.arrived_at});
+      const auto noted =
+          state_->note_first(shard, {std::string(record.sequence_number), record.arrived_at});
       if (!noted) {
         lane.iterator.clear();
         return failed(lane, noted.error());

@@ -64,7 +64,7 @@ bool KinesisShard::skip_ahead() {
 }
 
 void KinesisShard::seek_for(const std::vector<aws::StreamRecord>& records) {
-  const auto& first = records.front().sequence_number;
+  const auto first = records.front().sequence_number;
   const auto is_before_them = [&](const auto& place) {
     return place.second.empty() || is_before(place.second, first);
   };
@@ -83,8 +83,8 @@ void KinesisShard::seek_for(const std::vector<aws::StreamRecord>& records) {
 }
 
 KinesisShard::Fits KinesisShard::fits(const aws::RecordPage& page, const std::string& first) const {
-  const std::string& wanted = after_.empty() ? first : after_;
-  for (const auto& record : page.records) {
+  const std::string_view wanted = after_.empty() ? first : after_;
+  for (const auto& record : page.records.records) {
     if (record.sequence_number == wanted) return Fits::Yes;
     if (is_before(wanted, record.sequence_number)) return Fits::Not;
   }
@@ -114,18 +114,21 @@ void KinesisShard::add_record(const aws::StreamRecord& record, Part& part) const
 std::vector<Offset> KinesisShard::add(Records records) {
   auto part = std::make_shared<Part>();
   std::vector<Offset> ends;
-  ends.reserve(records->size());
+  const auto& all = records->records;
+  ends.reserve(all.size());
   part->first = end_;
-  part->records.reserve(records->size());
-  for (std::size_t i = 0; i < records->size(); ++i) {
-    const auto& record = (*records)[i];
-    if (after_.empty() || is_before(after_, record.sequence_number)) {
+  part->records.reserve(all.size());
+  std::string_view after = after_;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto& record = all[i];
+    if (after.empty() || is_before(after, record.sequence_number)) {
       add_record(record, *part);
-      after_ = record.sequence_number;
+      after = record.sequence_number;
       part->cuts.push_back({part->records.size(), i});
     }
     ends.push_back(part->first.plus(static_cast<std::int64_t>(part->records.size())));
   }
+  after_ = std::string(after);
   end_ = end_.plus(static_cast<std::int64_t>(part->records.size()));
   if (part->records.empty()) return ends;
   part->owned = std::move(records);
@@ -147,7 +150,7 @@ void KinesisShard::drop_before(Offset from) {
   }
 }
 
-void KinesisShard::note(Offset position, const std::string& sequence_number) {
+void KinesisShard::note(Offset position, std::string_view sequence_number) {
   places_[position] = sequence_number;
   if (places_.size() <= kPlacesMax) return;
   for (auto at = std::next(places_.begin()); at != places_.end() && std::next(at) != places_.end();
@@ -166,15 +169,15 @@ base::RecordBatch KinesisShard::take(Offset from, std::uint64_t bytes_max) {
       static_cast<std::size_t>(std::max<std::int64_t>(0, from.value() - part->first.value()));
   std::uint64_t bytes = 0;
   std::size_t taken = begin;
-  const std::string* last = nullptr;
+  std::optional<std::string_view> last;
   for (const auto& cut : part->cuts) {
     if (cut.records <= begin) continue;
     if (bytes >= bytes_max) break;
     for (; taken < cut.records; ++taken) bytes += part->records[taken].bytes.size();
     batch.next = part->first.plus(static_cast<std::int64_t>(taken));
-    last = &part->number_at(cut);
+    last = part->number_at(cut);
   }
-  if (last != nullptr) note(batch.next, *last);
+  if (last) note(batch.next, *last);
   batch.records.assign(part->records.begin() + static_cast<std::ptrdiff_t>(begin),
                        part->records.begin() + static_cast<std::ptrdiff_t>(taken));
   batch.owner = part;

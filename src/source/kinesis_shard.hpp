@@ -58,13 +58,13 @@ class KinesisShard {
   /// Whether `page` leads on from `after`, if it was asked for at that very record, or at
   /// `first`, the shard's first record.
   Fits fits(const aws::RecordPage& page, const std::string& first) const;
-  using Records = std::shared_ptr<const std::vector<aws::StreamRecord>>;
+  using Records = std::shared_ptr<const aws::StreamRecords>;
   /// Adds those of a page's records that are behind `after`.
   /// Shape   for each record, where it ends; those before are passed over, and end where the first
   ///         one begins.
   std::vector<base::Offset> add(Records records);
   std::vector<base::Offset> add(aws::RecordPage page) {
-    return add(std::make_shared<const std::vector<aws::StreamRecord>>(std::move(page.records)));
+    return add(std::make_shared<const aws::StreamRecords>(std::move(page.records)));
   }
 
   /// The records from `from` on, whole records of Kinesis, up to `bytes_max`.
@@ -85,13 +85,13 @@ class KinesisShard {
     std::uint64_t bytes = 0;
     Records owned;
 
-    const std::string& number_at(const Cut& cut) const {
-      return (*owned)[cut.owned].sequence_number;
+    std::string_view number_at(const Cut& cut) const {
+      return owned->records[cut.owned].sequence_number;
     }
   };
   void add_record(const aws::StreamRecord& record, Part& part) const;
   void drop_before(base::Offset from);
-  void note(base::Offset position, const std::string& sequence_number);
+  void note(base::Offset position, std::string_view sequence_number);
 
   const base::ShardId id_;
   std::optional<log::HashRange> range_;

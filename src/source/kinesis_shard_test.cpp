@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "aws/test_kinesis.hpp"
+#include "base/arena.hpp"
 
 namespace millrace::source {
 namespace {
@@ -12,8 +13,12 @@ using base::ShardId;
 
 aws::RecordPage page(const std::vector<std::pair<std::string, std::string>>& records) {
   aws::RecordPage page{.next = "more"};
+  const auto memory = std::make_shared<base::Arena>(1024);
+  page.records.owner = memory;
   for (const auto& [number, data] : records) {
-    page.records.push_back({.sequence_number = number, .partition_key = "k", .data = data});
+    page.records.records.push_back({.sequence_number = memory->keep(number),
+                                    .partition_key = "k",
+                                    .data = memory->keep(data)});
   }
   return page;
 }

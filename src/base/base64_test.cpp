@@ -1,0 +1,46 @@
+#include "base/base64.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace millrace::base {
+namespace {
+
+std::string encoded(std::string_view bytes) {
+  std::string text;
+  append_base64(bytes, text);
+  return text;
+}
+
+TEST(Base64, EncodesAsTheStandardsExamples) {
+  const std::vector<std::pair<std::string, std::string>> examples = {{"", ""},
+                                                                     {"f", "Zg=="},
+                                                                     {"fo", "Zm8="},
+                                                                     {"foo", "Zm9v"},
+                                                                     {"foob", "Zm9vYg=="},
+                                                                     {"fooba", "Zm9vYmE="},
+                                                                     {"foobar", "Zm9vYmFy"}};
+  for (const auto& [bytes, text] : examples) {
+    EXPECT_EQ(encoded(bytes), text);
+    EXPECT_EQ(decode_base64(text), bytes);
+  }
+}
+
+TEST(Base64, GivesAnyBytesBack) {
+  std::string bytes;
+  for (int i = 0; i < 700; ++i) {
+    ASSERT_EQ(decode_base64(encoded(bytes)), bytes) << i;
+    bytes += static_cast<char>(i * 37);
+  }
+}
+
+TEST(Base64, RefusesWhatIsNone) {
+  for (const auto* text : {"Z", "Zg", "Zg=", "Zg===", "=", "====", "Z===", "Zg==Zg==", "Zm9=Zm9v",
+                           "Zm9-", "Zm9_", "Zm 9", "Zm9\x80", "Zm9v\n"}) {
+    EXPECT_FALSE(decode_base64(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::base
