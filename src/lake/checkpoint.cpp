@@ -211,9 +211,11 @@ Result<void> Table::checkpoint() {
 }
 
 Result<void> Table::maintain(base::TableVersion keep_from, When when) {
-  bool is_due = false;
+  bool is_due = false, is_new_day = false;
+  const auto cutoff = keep_log_from();
   {
     std::lock_guard lock(mutex_);
+    is_new_day = cutoff != log_kept_from_;
     const auto version = snapshot_->version.value();
     is_due = version > checkpointed_version_ &&
              ((version > 0 && (when == When::Now || version % options_.checkpoint_commits == 0)) ||
@@ -221,14 +223,20 @@ Result<void> Table::maintain(base::TableVersion keep_from, When when) {
   }
   if (!is_due) return {};
   TRY(checkpoint());
-  return clean_log(keep_from);
+  if (when != When::Now && !is_new_day) return {};
+  TRY(clean_log(keep_from, cutoff));
+  std::lock_guard lock(mutex_);
+  log_kept_from_ = cutoff;
+  return {};
+}
+
+std::chrono::sys_days Table::keep_log_from() const {
+  return std::chrono::floor<std::chrono::days>(tools_.clock.now() - options_.log_retention);
 }
 
 // Keeps the newest checkpoint that is older than the retention and everything after it, so that any
 // version within the retention can still be read.
-Result<void> Table::clean_log(base::TableVersion keep_from) {
-  const auto cutoff =
-      std::chrono::floor<std::chrono::days>(tools_.clock.now() - options_.log_retention);
+Result<void> Table::clean_log(base::TableVersion keep_from, std::chrono::sys_days cutoff) {
   const auto entries = TRY(store_.list(log_));
   std::int64_t keep = -1;
   for (const auto& entry : entries) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "aws/test_aws.hpp"
 #include "lake/data_file.hpp"
 #include "lake/table.hpp"
@@ -214,6 +216,25 @@ TEST_F(S3StoreTest, CommitsThatWereSeenAreNotReadAgain) {
   const auto before = fake_.requests().size();
   EXPECT_EQ(writer->commits_after(base::TableVersion(0)).value().size(), 5U);
   EXPECT_EQ(fake_.requests().size(), before);
+}
+
+TEST_F(S3StoreTest, TheLogIsListedOnceADayHoweverOftenItIsCheckpointed) {
+  auto writer = table({.checkpoint_commits = 1});
+  int position = 0;
+  const auto lists_of_three = [&] {
+    const auto before = fake_.requests().size();
+    for (int i = 0; i < 3; ++i) {
+      const auto stands = position == 0 ? std::nullopt : std::optional<std::int64_t>(position);
+      EXPECT_TRUE(writer->commit({.positions = {{"app", stands, ++position}}}));
+      EXPECT_TRUE(writer->maintain(writer->snapshot()->version));
+    }
+    const auto requests = fake_.requests();
+    return std::count_if(requests.begin() + static_cast<std::ptrdiff_t>(before), requests.end(),
+                         [](const auto& request) { return request.target.starts_with("/lake?"); });
+  };
+  EXPECT_EQ(lists_of_three(), 0);
+  bench_.clock.advance(std::chrono::hours(24));
+  EXPECT_EQ(lists_of_three(), 1);
 }
 
 TEST(RecentFilesTest, KeepsTheNewestUsed) {

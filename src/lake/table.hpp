@@ -121,8 +121,8 @@ class Table {
     Due,  ///< there were so many commits, or bytes, since the last
     Now,  ///< there was one
   };
-  /// Writes a checkpoint if it is time, then drops commits that are older than the retention and
-  /// older than `keep_from`.
+  /// Writes a checkpoint if it is time. Now, and with the first of a day, it then drops commits
+  /// that are older than the retention and older than `keep_from`: all of the log is listed for it.
   base::Result<void> maintain(base::TableVersion keep_from, When when = When::Due);
   base::Result<void> checkpoint();
 
@@ -145,7 +145,8 @@ class Table {
         tools_(tools),
         options_(options),
         disk_store_(tools.disk),
-        store_(tools.store ? *tools.store : disk_store_) {}
+        store_(tools.store ? *tools.store : disk_store_),
+        log_kept_from_(keep_log_from()) {}
 
   os::Path commit_path(std::int64_t version) const;
   base::Result<void> settle_names() const;
@@ -163,7 +164,8 @@ class Table {
   base::Result<bool> put_commit(const Commit& commit, const std::string& bytes) const;
   base::Result<bool> is_ours(const Commit& commit) const;
   void publish(std::shared_ptr<const Snapshot> snapshot);
-  base::Result<void> clean_log(base::TableVersion keep_from);
+  std::chrono::sys_days keep_log_from() const;
+  base::Result<void> clean_log(base::TableVersion keep_from, std::chrono::sys_days cutoff);
 
   const os::Path root_;
   const os::Path log_;
@@ -176,6 +178,7 @@ class Table {
   std::shared_ptr<const Snapshot> snapshot_;  // Guarded by mutex_.
   std::int64_t checkpointed_version_ = -1;    // Guarded by mutex_.
   std::uint64_t bytes_since_checkpoint_ = 0;  // Guarded by mutex_.
+  std::chrono::sys_days log_kept_from_;       // Guarded by mutex_. When it was looked through last.
   mutable std::set<std::string> awaited_;     // Guarded by mutex_. Files of coming commits.
 };
 

@@ -40,11 +40,17 @@ bool has_texts(const Type& type) {
   return type.id() == DUCKDB_TYPE_VARCHAR || type.id() == DUCKDB_TYPE_BLOB;
 }
 
+bool has_nulls(const Vector& vector) {
+  return duckdb_vector_get_validity(vector.handle()) != nullptr;
+}
+
 std::size_t bytes_outside(const Vector& vector, std::size_t rows) {
   const auto* texts = vector.data<duckdb_string_t>();
+  const bool may_be_null = has_nulls(vector);
   std::size_t bytes = 0;
   for (std::size_t row = 0; row < rows; ++row) {
-    if (lies_outside(texts[row]) && !vector.is_null(row)) bytes += texts[row].value.pointer.length;
+    if (!lies_outside(texts[row]) || (may_be_null && vector.is_null(row))) continue;
+    bytes += texts[row].value.pointer.length;
   }
   return bytes;
 }
@@ -54,8 +60,9 @@ char* copy_texts(const Vector& from, std::size_t rows, const Vector& to, std::si
                  char* outside) {
   const auto* texts = from.data<duckdb_string_t>();
   auto* copies = to.data<duckdb_string_t>() + at;
+  const bool may_be_null = has_nulls(from);
   for (std::size_t row = 0; row < rows; ++row) {
-    if (from.is_null(row)) {
+    if (may_be_null && from.is_null(row)) {
       copies[row] = {};
       to.set_null(at + row);
       continue;

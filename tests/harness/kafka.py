@@ -111,6 +111,7 @@ class Broker:
                 return self
             except OSError:
                 time.sleep(0.02)
+        self.kill()
         raise Failure(f"the broker does not answer:\n{log.read_text(errors='replace')[-2000:]}")
 
     def kill(self):
