@@ -5,6 +5,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
@@ -22,13 +23,29 @@ class Cost:
     peak: int       # bytes resident
 
 
-def ended(process, start):
+class Peak(threading.Thread):
+    """Watches how much memory a process takes at most. What the kernel says at its end counts this script's own, too: a child begins
+    with it."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.bytes = pid, 0
+        self.start()
+
+    def run(self):
+        while now := peak_memory(self.pid):
+            self.bytes = now
+            time.sleep(0.005)
+
+
+def ended(process, start, peak):
     """Waits for the process and says what it cost."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    peak.join()
     if process.returncode != 0:
         raise Failure(f"{process.args[0]} ended with {process.returncode}")
-    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, peak.bytes)
 
 
 def run(name, *words, environment=None):
@@ -36,8 +53,9 @@ def run(name, *words, environment=None):
     start = time.monotonic()
     with subprocess.Popen([PROGRAMS / name, *map(str, words)], stdout=subprocess.PIPE, text=True,
                           env={**os.environ, **(environment or {})}) as process:
+        peak = Peak(process.pid)
         output = process.stdout.read()
-        return output, ended(process, start)
+        return output, ended(process, start, peak)
 
 
 def wait_port(port, seconds, process):
@@ -61,10 +79,12 @@ def cpu_and_memory(pid):
 
 
 def peak_memory(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    """Bytes that were resident at most; 0: it has ended."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 class Measured(Millrace):
@@ -74,9 +94,13 @@ class Measured(Millrace):
         self.begin = time.monotonic()
         return super().start()
 
+    def spawn(self, *words):
+        super().spawn(*words)
+        self.peak = Peak(self.process.pid)
+
     def finish(self):
         self.process.terminate()
-        cost = ended(self.process, self.begin)
+        cost = ended(self.process, self.begin, self.peak)
         self.process = None
         return cost
 

@@ -68,15 +68,15 @@ std::optional<std::string> of_bound(const Statistics& all, Bound bound, const Ma
 
 }  // namespace
 
-Statistics statistics_of(const Leaf& leaf, const LeafRows& rows) {
-  Statistics found{.null_count = static_cast<std::int64_t>(rows.entry_count() - rows.value_count()),
-                   .extremes = LeafRows(leaf).values()};
+Statistics statistics_of(const LeafRows& rows, const Values& values) {
+  Statistics found{.null_count =
+                       static_cast<std::int64_t>(rows.entry_count() - rows.value_count())};
   std::visit(
-      [&]<class T>(const std::vector<T>& values) {
-        found.has_nan = std::ranges::any_of(values, is_nan<T>);
-        if (!found.has_nan) found.extremes = extremes_of(values);
+      [&]<class T>(const std::vector<T>& all) {
+        found.has_nan = std::ranges::any_of(all, is_nan<T>);
+        found.extremes = found.has_nan ? std::vector<T>() : extremes_of(all);
       },
-      rows.values());
+      values);
   return found;
 }
 

@@ -17,7 +17,8 @@ struct Statistics {
   Values extremes;
 };
 
-Statistics statistics_of(const Leaf& leaf, const LeafRows& rows);
+/// `values` are those of `rows`, or each of them once.
+Statistics statistics_of(const LeafRows& rows, const Values& values);
 /// Adds what is known of further rows of the same leaf.
 void add(Statistics& all, const Statistics& more);
 

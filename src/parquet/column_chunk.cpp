@@ -130,8 +130,11 @@ Result<void> encode_values(const Leaf& leaf, const LeafRows& rows, const WriterO
   if (dictionary) {
     append_plain(std::span<const T>(dictionary->words), body);
     TRY(pages.write(PageType::Dictionary, dictionary->words.size(), Encoding::Plain, body));
+    chunk.statistics = statistics_of(rows, dictionary->words);
     chunk.dictionary_size = chunk.bytes.size();
     width = std::max(1, bit_width(static_cast<std::uint32_t>(dictionary->words.size() - 1)));
+  } else {
+    chunk.statistics = statistics_of(rows, rows.values());
   }
   for (const auto& part : parts_of(leaf, rows, values, options.page_bytes_max)) {
     body.clear();
@@ -152,8 +155,7 @@ Result<void> encode_values(const Leaf& leaf, const LeafRows& rows, const WriterO
 
 Result<ColumnChunk> encode(const Leaf& leaf, const LeafRows& rows, const WriterOptions& options,
                            Compressor& compressor) {
-  ColumnChunk chunk{.entry_count = static_cast<std::int64_t>(rows.entry_count()),
-                    .statistics = statistics_of(leaf, rows)};
+  ColumnChunk chunk{.entry_count = static_cast<std::int64_t>(rows.entry_count())};
   TRY(std::visit(
       [&]<class T>(const std::vector<T>&) {
         return encode_values<T>(leaf, rows, options, chunk, compressor);

@@ -76,7 +76,8 @@ Result<Written> write_file(const std::vector<FileColumn>& columns,
   Footer footer(schema);
   std::vector<Statistics> statistics;
   for (const auto& leaf : schema.leaves) {
-    statistics.push_back(statistics_of(leaf, LeafRows(leaf)));
+    const LeafRows none(leaf);
+    statistics.push_back(statistics_of(none, none.values()));
   }
   TRY(sink(kMagic));
   for (const auto& group : groups_of(rows, options.row_group_rows)) {
