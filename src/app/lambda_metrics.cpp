@@ -36,14 +36,15 @@ LambdaMetrics::LambdaMetrics(const config::MetricsTargets& targets, World& world
     : what_(what_of(targets)), world_(world), counts_(what_), gauges_(what_) {}
 
 void LambdaMetrics::write() {
-  serve::events::saw_process(world_.telemetry());
+  const auto now = world_.clock.steady_now();
+  const bool is_due = now - gauges_at_ >= kGaugesEvery;
+  if (is_due) serve::events::saw_process(world_.telemetry());
   auto families = world_.metrics.snapshot();
   std::vector<base::MetricFamily> gauges;
   std::ranges::copy_if(families, std::back_inserter(gauges), is_gauge);
   std::erase_if(families, is_gauge);
   write_counts(std::move(families));
-  const auto now = world_.clock.steady_now();
-  if (now - gauges_at_ < kGaugesEvery) return;
+  if (!is_due) return;
   gauges_at_ = now;
   write_gauges(std::move(gauges));
 }
