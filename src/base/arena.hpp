@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <memory_resource>
 #include <string_view>
@@ -10,7 +11,7 @@ namespace millrace::base {
 class Arena {
  public:
   /// `first` bytes are set aside at once; more than that is found as it is needed.
-  explicit Arena(std::size_t first) : memory_(first) {}
+  explicit Arena(std::size_t first) : memory_(std::max<std::size_t>(first, 256)) {}
 
   /// Room for `size` bytes.
   char* room(std::size_t size) { return static_cast<char*>(memory_.allocate(size, 1)); }
