@@ -11,7 +11,12 @@ class EngineRuns::Call {
  public:
   Call(const EngineRuns& runs, const RunnableJob& job, Engine& engine,
        const std::stop_token& stopping)
-      : parts_(runs.parts_), tables_(runs.tables_), job_(job), engine_(engine), stop_(stopping) {}
+      : parts_(runs.parts_),
+        tables_(runs.tables_),
+        secrets_(runs.secrets_),
+        job_(job),
+        engine_(engine),
+        stop_(stopping) {}
 
   base::Result<std::vector<RunRow>> run(const RunRequest& request);
   base::Result<std::vector<RunRow>> adopt(const std::string& token, std::vector<Claim> claims);
@@ -48,6 +53,7 @@ class EngineRuns::Call {
 
   const RunnerParts& parts_;
   const os::Path& tables_;
+  const Secrets& secrets_;
   const RunnableJob& job_;
   Engine& engine_;
   const std::stop_token& stop_;

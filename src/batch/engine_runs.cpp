@@ -145,7 +145,7 @@ Error EngineRuns::Call::settle(const Result<void>& done, std::chrono::microsecon
   const auto refreshed = job_.output.refresh();
   if (!refreshed) return refreshed.error();
   const auto committed = committed_runs(job_.output);
-  const auto told = take_told(parts_.tools, tables_, token_);
+  const auto told = take_told(parts_.tools, tables_, token_, secrets_);
   for (auto* task : open()) {
     auto& row = task->row;
     row.duration += took;
@@ -165,7 +165,7 @@ Error EngineRuns::Call::settle(const Result<void>& done, std::chrono::microsecon
   }
   if (!told) return told.error();
   if (!told->error.empty()) return {Code::Invalid, told->error};
-  if (!done) return done.error();
+  if (!done) return {done.error().code, secrets_.hidden_in(done.error().text())};
   return {Code::Unavailable,
           fmt::format("{} ended well, but did not run this partition", engine_.name())};
 }

@@ -5,6 +5,7 @@
 
 #include "batch/engine.hpp"
 #include "batch/runner.hpp"
+#include "batch/secrets.hpp"
 
 namespace millrace::batch {
 
@@ -13,8 +14,9 @@ namespace millrace::batch {
 /// Threads: safe from any, for one job one at a time.
 class EngineRuns {
  public:
-  EngineRuns(const RunnerParts& parts, os::Path tables)
-      : parts_(parts), tables_(std::move(tables)) {}
+  /// What engines tell of failures is written down without `secrets`.
+  EngineRuns(const RunnerParts& parts, os::Path tables, Secrets secrets)
+      : parts_(parts), tables_(std::move(tables)), secrets_(std::move(secrets)) {}
 
   /// As `Runner::run`. After a stop, an engine that outlives us goes on: there are no rows of what
   /// it runs, and its claims stay until `adopt`.
@@ -29,6 +31,7 @@ class EngineRuns {
 
   const RunnerParts parts_;
   const os::Path tables_;
+  const Secrets secrets_;
 };
 
 }  // namespace millrace::batch

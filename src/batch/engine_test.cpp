@@ -106,6 +106,24 @@ TEST_F(EngineRunsTest, WhatCannotStartFailsAtOnceWithTheReason) {
   EXPECT_EQ(engine_.orders.size(), 2U);
 }
 
+TEST_F(EngineRunsTest, WhatEnginesTellIsWrittenDownWithoutSecrets) {
+  engine_.act = [&](const EngineOrder& order) -> Result<void> {
+    bench_.tell(order, R"({"runs": [{"run_id": ")" + order.token +
+                           R"(-2026-11-18", "status": "failed", "error": "no access: opensesame",
+       "checks": [{"check": "totals", "kind": "rows", "outcome": "failed",
+       "detail": "by opensesame"}]}]})");
+    return Error{Code::Invalid, "ended with 1: opensesame"};
+  };
+  EXPECT_EQ(bench_.run({"2026-11-18", "2026-11-19"}, engine_),
+            "2026-11-18 failed: no access: ***, 2026-11-19 failed: ended with 1: ***");
+  EXPECT_EQ(bench_.rows("SELECT detail FROM _checks"), "by ***");
+  engine_.act = [&](const EngineOrder& order) -> Result<void> {
+    bench_.tell(order, R"({"error": "refused: opensesame"})");
+    return Error{Code::Invalid, "ended with 2"};
+  };
+  EXPECT_EQ(bench_.run({"2026-11-18"}, engine_), "2026-11-18 failed: refused: ***");
+}
+
 TEST_F(EngineRunsTest, AnEndWithoutACommitIsNoSuccess) {
   EXPECT_THAT(bench_.run({"2026-11-18"}, engine_),
               HasSubstr("failed: glue ended well, but did not run this partition"));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "batch/checks_table.hpp"
+#include "batch/secrets.hpp"
 #include "lake/table.hpp"
 
 namespace millrace::batch {
@@ -23,10 +24,10 @@ struct EngineTold {
   std::map<std::string, Run> runs;  ///< by id
 };
 
-/// Reads, and removes, `_engine/TOKEN.json` in the folder of all tables. Empty if there is none, as
-/// after a program that crashed.
+/// Reads, and removes, `_engine/TOKEN.json` in the folder of all tables; what it says, without
+/// `secrets`. Empty if there is none, as after a program that crashed.
 /// Errors  those of the store. Corrupt: it is no such file.
 base::Result<EngineTold> take_told(const lake::Tools& tools, const os::Path& tables,
-                                   const std::string& token);
+                                   const std::string& token, const Secrets& secrets);
 
 }  // namespace millrace::batch

@@ -60,7 +60,8 @@ Result<void> Jobs::open_tables() {
                            : std::min(kThreadsOfCore * os::core_count(), kThreadsDefaultMax);
   const RunnerParts runner{parts_.tools, parts_.board, *runs_, *checks_, threads};
   runner_ = std::make_unique<Runner>(runner);
-  engine_runs_ = std::make_unique<EngineRuns>(runner, parts_.tools.tables_of(parts_.folder));
+  engine_runs_ = std::make_unique<EngineRuns>(runner, parts_.tools.tables_of(parts_.folder),
+                                              Secrets(parts_.pipeline, aws::process_environment()));
   loads_ = std::make_unique<Loads>(LoadsParts{parts_.pipeline, parts_.tools, *runs_, *checks_,
                                               parts_.board, parts_.folder / "scratch" / "loads",
                                               parts_.aws});

@@ -48,7 +48,8 @@ class EngineBench : public JobsBench {
     board.add_table("daily", *output);
     board.add_table("_runs", runs->table());
     board.add_table("_checks", checks->table());
-    engine_runs.emplace(RunnerParts{tools(), board, *runs, *checks, 1}, tables);
+    engine_runs.emplace(RunnerParts{tools(), board, *runs, *checks, 1}, tables,
+                        Secrets(pipeline, {{"SHOP_PASSWORD", "opensesame"}}));
   }
 
   RunnableJob job() { return {plan, *output, *marks}; }
