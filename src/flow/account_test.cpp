@@ -62,8 +62,8 @@ TEST(Account, IsTheSameAfterCompactionAndACleanedLog) {
   {
     auto engine = sql::Instance::open({.threads = 1}).value();
     base::FixedClock later(bench.clock.now() + 24h * 40);
-    auto tools = bench.tools();
-    const lake::Tools other{tools.disk, *engine, later, tools.random, tools.telemetry};
+    const base::Telemetry telemetry{bench.log, bench.metrics};
+    const lake::Tools other{bench.disk, *engine, later, bench.random, telemetry};
     const auto root = bench.folder.path() / "tables" / "checked";
     auto table = lake::Table::open(root, other).value();
     const auto rejects = lake::Table::open(root.parent_path() / kRejectsTable, other).value();
@@ -72,7 +72,7 @@ TEST(Account, IsTheSameAfterCompactionAndACleanedLog) {
     ASSERT_TRUE(table->maintain(followed, lake::Table::When::Now));
     // What is cleaned: commits before a checkpoint that is old.
     base::FixedClock much_later(later.now() + 24h * 40);
-    const lake::Tools last{tools.disk, *engine, much_later, tools.random, tools.telemetry};
+    const lake::Tools last{bench.disk, *engine, much_later, bench.random, telemetry};
     table = lake::Table::open(root, last).value();
     const lake::Transaction nothing{.operation = "NOTHING"};
     ASSERT_TRUE(table->commit(nothing));
