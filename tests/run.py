@@ -7,6 +7,7 @@ Prints a line for each test that fails, with what is wrong, and closes with `N p
 """
 import argparse
 import concurrent.futures
+import faulthandler
 import os
 import pathlib
 import random
@@ -191,6 +192,7 @@ def main():
 
 
 if __name__ == "__main__":
+    faulthandler.enable()  # a client library that crashes takes all tests with it: where it was is said
     code = main()
     sys.stdout.flush()
     os._exit(code)  # delta-rs' threads can abort a gentle end

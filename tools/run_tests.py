@@ -91,7 +91,7 @@ def system_tests(arguments):
             if not closing:
                 print(line, end="", flush=True)
     if not closing:
-        print("the system tests ended without their closing line")
+        print(f"the system tests ended with {running.returncode}, without their closing line")
         return 0, 1
     passed, failed = int(closing[1]), int(closing[2])
     return passed, max(failed, 1) if running.returncode != 0 else failed
