@@ -261,7 +261,8 @@ Result<void> SourceLoop::gain(const std::vector<std::size_t>& gained) {
   return release();  // so that the group is told, too
 }
 
-// Where a numbered source begins for a table must not move with who reads it first.
+// Where a numbered source begins for a table must not move with who reads it first, nor with what
+// other tables commit: a table without a position would be taken for one that came later than they.
 Result<void> SourceLoop::note_begins(std::size_t table, const std::vector<std::size_t>& gained) {
   auto& lake_table = parts_.tables[table]->table();
   lake::Transaction change{.operation = "ACCEPT SOURCE"};
@@ -269,7 +270,8 @@ Result<void> SourceLoop::note_begins(std::size_t table, const std::vector<std::s
     const auto shard = lanes_.front().shards[s].id;
     const auto oldest = parts_.stream->oldest(shard);
     auto id = id_of(table, s);
-    if (lake_table.snapshot()->transaction(id) || !parts_.stream->mark(shard, oldest)) continue;
+    if (lake_table.snapshot()->transaction(id)) continue;
+    if (!parts_.stream->keeps_positions() && !parts_.stream->mark(shard, oldest)) continue;
     change.positions.push_back({std::move(id), std::nullopt, oldest.value()});
   }
   if (change.positions.empty()) return {};

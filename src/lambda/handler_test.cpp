@@ -45,6 +45,29 @@ TEST(Handler, AnotherProcessGoesOnWhereThisOneWas) {
   EXPECT_EQ(one.fatal + two.fatal, "");
 }
 
+// The process was killed between the commits of two tables, which had none before.
+TEST(Handler, ATableWhoseFirstCommitDidNotComeHasAllRecordsAllTheSame) {
+  os::TestFolder lake;
+  const auto event = kinesis(101, {order("a", 2000), order("b")});
+  {
+    FunctionBench killed(lake.path());
+    EXPECT_EQ(killed.handle(event), kNothingLeft);
+  }
+  os::Path last;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(lake.path() / "tables" / "frauds" / "_delta_log")) {
+    last = std::max(last, entry.path());
+  }
+  ASSERT_EQ(last.extension(), ".json");
+  std::filesystem::remove(last);
+  FunctionBench next(lake.path());
+  EXPECT_EQ(next.handle(event), kNothingLeft);
+  EXPECT_EQ(next.handle(kinesis(103, {order("c", 3000)})), kNothingLeft);
+  EXPECT_EQ(next.ask("SELECT string_agg(id, ' ' ORDER BY id) FROM frauds"), "a c");
+  EXPECT_EQ(next.ask(kIds), "a b c");
+  EXPECT_EQ(next.fatal, "");
+}
+
 // A function that was believed dead is still at work on the batch that another one got.
 TEST(Handler, TwoAtOnceOnOneBatchHaveItOnce) {
   os::TestFolder lake;
