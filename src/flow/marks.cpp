@@ -37,6 +37,17 @@ Notes notes_of(const source::Source& stream,
   return notes;
 }
 
+base::Result<std::optional<lake::Conflict>> note_begins(
+    lake::Table& table, const source::Source& stream,
+    std::vector<lake::Transaction::Position> begins) {
+  if (begins.empty()) return std::optional<lake::Conflict>();
+  lake::Transaction change{.operation = "ACCEPT SOURCE", .positions = std::move(begins)};
+  change.notes = notes_of(stream, change.positions);
+  auto outcome = TRY(table.commit(change));
+  auto* conflict = std::get_if<lake::Conflict>(&outcome);
+  return conflict ? std::optional(std::move(*conflict)) : std::nullopt;
+}
+
 void remember_marks(const TableFlow& table, const std::string& source, source::Source& stream,
                     const std::optional<std::set<std::int64_t>>& only) {
   const auto snapshot = table.table().snapshot();

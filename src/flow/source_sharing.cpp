@@ -265,19 +265,14 @@ Result<void> SourceLoop::gain(const std::vector<std::size_t>& gained) {
 // other tables commit: a table without a position would be taken for one that came later than they.
 Result<void> SourceLoop::note_begins(std::size_t table, const std::vector<std::size_t>& gained) {
   auto& lake_table = parts_.tables[table]->table();
-  lake::Transaction change{.operation = "ACCEPT SOURCE"};
+  std::vector<lake::Transaction::Position> begins;
   for (const auto s : gained) {
-    const auto shard = lanes_.front().shards[s].id;
-    const auto oldest = parts_.stream->oldest(shard);
     auto id = id_of(table, s);
     if (lake_table.snapshot()->transaction(id)) continue;
-    if (!parts_.stream->keeps_positions() && !parts_.stream->mark(shard, oldest)) continue;
-    change.positions.push_back({std::move(id), std::nullopt, oldest.value()});
+    const auto oldest = parts_.stream->oldest(lanes_.front().shards[s].id);
+    begins.push_back({std::move(id), std::nullopt, oldest.value()});
   }
-  if (change.positions.empty()) return {};
-  change.notes = notes_of(*parts_.stream, change.positions);
-  const auto outcome = TRY(lake_table.commit(change));
-  const auto* conflict = std::get_if<lake::Conflict>(&outcome);
+  const auto conflict = TRY(flow::note_begins(lake_table, *parts_.stream, std::move(begins)));
   return conflict ? base::Error{Code::Unavailable, conflict->detail} : Result<void>();
 }
 

@@ -106,9 +106,6 @@ class Worker {
   base::Result<std::unique_ptr<TableFlow>> open_table(TablePlan plan, const config::Source& source);
   base::Result<void> check_pipeline(const TableFlow& table) const;
   base::Result<void> resume(TableFlow& table, const config::Source& source);
-  base::Result<bool> note_beginning(TableFlow& table, const source::Source& stream,
-                                    const std::string& source,
-                                    const std::vector<base::ShardId>& shards);
   void run_loop(SourceLoop& loop, const std::stop_token& stopping);
   void run_commits(const std::stop_token& stopping);
   bool commit(Coming& coming, const std::stop_token& stopping);

@@ -96,15 +96,22 @@ Result<bool> Worker::try_resume(TableFlow& table, const config::Source& source) 
                              "keeps its rows and reads the new source from its beginning",
                              table.name(), source.name, stream.incarnation())};
   }
-  std::vector<base::ShardId> anew;
+  // That a source was accepted is remembered at once: a restart before the table's first rows are
+  // committed needs no second word.
+  std::vector<lake::Transaction::Position> begins;
   for (int i = 0; i < stream.shard_count(); ++i) {
-    const base::ShardId shard(i);
-    const auto id = table.app_id(source.name, stream.incarnation(), i);
+    const auto oldest = stream.oldest(base::ShardId(i));
+    auto id = table.app_id(source.name, stream.incarnation(), i);
     // Where a numbered source begins for a table must not move while the table has no commit.
-    const bool is_in_its_midst = stream.mark(shard, stream.oldest(shard)).has_value();
-    if (!is_known || (is_in_its_midst && !snapshot->transaction(id))) anew.push_back(shard);
+    const bool is_in_its_midst = stream.mark(base::ShardId(i), oldest).has_value();
+    if (is_known && (!is_in_its_midst || snapshot->transaction(id))) continue;
+    begins.push_back({std::move(id), std::nullopt, oldest.value()});
   }
-  if (!anew.empty() && !TRY(note_beginning(table, stream, source.name, anew))) return false;
+  if (const auto conflict = TRY(note_begins(table.table(), stream, std::move(begins)))) {
+    if (stream.share()) return false;
+    return Error{Code::Denied, "another process writes to this table: " + conflict->detail,
+                 table.table().root().string()};
+  }
   if (!is_known) {
     events::source_accepted(parts_.tools.telemetry, table.name(), source.name,
                             stream.incarnation());
@@ -116,26 +123,6 @@ Result<bool> Worker::try_resume(TableFlow& table, const config::Source& source) 
     table.resume(id, stream.oldest(base::ShardId(shard)),
                  event == events.end() ? std::nullopt : std::optional(event->second));
     if (stream.share()) table.follow(id);
-  }
-  return true;
-}
-
-// That a source was accepted is remembered at once, by its first positions in the table: a restart
-// before its first rows are committed needs no second word.
-Result<bool> Worker::note_beginning(TableFlow& table, const source::Source& stream,
-                                    const std::string& source,
-                                    const std::vector<base::ShardId>& shards) {
-  lake::Transaction change{.operation = "ACCEPT SOURCE"};
-  for (const auto shard : shards) {
-    change.positions.push_back({table.app_id(source, stream.incarnation(), shard.value()),
-                                std::nullopt, stream.oldest(shard).value()});
-  }
-  change.notes = notes_of(stream, change.positions);
-  const auto outcome = TRY(table.table().commit(change));
-  if (const auto* conflict = std::get_if<lake::Conflict>(&outcome)) {
-    if (stream.share()) return false;
-    return Error{Code::Denied, "another process writes to this table: " + conflict->detail,
-                 table.table().root().string()};
   }
   return true;
 }

@@ -113,6 +113,16 @@ TEST_F(ClaimsTest, AMessageWhoseAnswerWasLostIsADuplicate) {
   EXPECT_EQ(store_.taken_over(), 0U);
 }
 
+TEST_F(ClaimsTest, ATableWhoseFirstCommitDidNotComeHasTheRowsOfTheOneThatItReads) {
+  const auto event = sqs({"a", "b"});
+  EXPECT_EQ(process(5)->handle(event), kNothingLeft);
+  take_back_last_commit(lake_.path(), "again");
+  const auto next = process(5);
+  EXPECT_EQ(next->handle(event), kNothingLeft);
+  EXPECT_EQ(next->ask(kSeen), "a b");
+  EXPECT_EQ(next->ask(kAgain), "a b");
+}
+
 TEST_F(ClaimsTest, AMessageWhoseProcessWentBeforeItsCommitIsTakenWhenItsTimeIsOver) {
   store_.lasts = 1s;
   crash_behind_claims(sqs({"a", "b"}), 5);
@@ -187,7 +197,7 @@ TEST_F(ClaimsTest, WhoeverWakesUpAfterItsTimeCannotCommitWhatAnotherTookOver) {
                                    .arrived_at = base::Time(1545082649183ms),  // as `sqs` says
                                    .partition_key = "",
                                    .data = R"({"id":"a"})"}},
-                      .owner = nullptr});
+                      .owner = std::make_shared<int>()});
   ASSERT_TRUE(slow->clicks->wait_taken(slot, clock_.steady_now() + 10s));
   EXPECT_EQ(fast->handle(sqs({"a"})), kNothingLeft);
   EXPECT_EQ(store_.taken_over(), 1U);

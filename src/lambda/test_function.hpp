@@ -39,6 +39,17 @@ inline config::Pipeline parsed(const std::string& text, const os::Path& folder) 
   return std::get<config::Pipeline>(std::move(read));
 }
 
+/// As if the process had been killed before it.
+inline void take_back_last_commit(const os::Path& lake, const std::string& table) {
+  os::Path last;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(lake / "tables" / table / "_delta_log")) {
+    last = std::max(last, entry.path());
+  }
+  ASSERT_EQ(last.extension(), ".json");
+  std::filesystem::remove(last);
+}
+
 /// One process of the function, on a lake that others share.
 class FunctionBench {
  public:
