@@ -5,6 +5,7 @@
 #include "app/api_json.hpp"
 #include "app/commands.hpp"
 #include "app/companion.hpp"
+#include "base/base64.hpp"
 #include "base/text.hpp"
 #include "http/url.hpp"
 
@@ -17,27 +18,10 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kRecordBytesShown = 4096;
 constexpr std::size_t kRecordBytesListed = 120;
 
-std::string from_base64(std::string_view text) {
-  std::string out;
-  unsigned bits = 0;
-  int count = 0;
-  for (const char character : text) {
-    static constexpr std::string_view kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const auto digit = kDigits.find(character);
-    if (digit == std::string_view::npos) break;
-    bits = bits << 6U | static_cast<unsigned>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> static_cast<unsigned>(count) & 0xFFU);
-  }
-  return out;
-}
-
 std::string record_of(const Json& reject, std::size_t bytes_max) {
   const auto encoded = cell(reject, "raw_base64");
-  const auto raw = encoded ? from_base64(*encoded) : cell(reject, "raw").value_or("");
+  const auto raw =
+      encoded ? base::decode_base64(*encoded).value_or("") : cell(reject, "raw").value_or("");
   return base::printable(raw, bytes_max);
 }
 

@@ -1,7 +1,6 @@
 #include "aws/dynamodb.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <map>
@@ -45,24 +44,13 @@ Kind element_kind(Kind set) {
   return set == Kind::NumberSet ? Kind::Number : set == Kind::TextSet ? Kind::Text : Kind::Binary;
 }
 
-std::optional<std::string> base64_decoded(std::string_view text) {
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const auto size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                    reinterpret_cast<const unsigned char*>(text.data()),
-                                    static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  bytes.resize(static_cast<std::size_t>(size) - padding);
-  return bytes;
-}
-
 Result<Attribute> attribute_of(const Json& json, int depth);
 
 Result<Attribute> scalar_of(Kind kind, const Json& value) {
   if (!value.is_string()) return no_answer("value");
   auto text = value.get<std::string>();
   if (kind != Kind::Binary) return Attribute{.kind = kind, .text = std::move(text)};
-  auto bytes = base64_decoded(text);
+  auto bytes = base::decode_base64(text);
   if (!bytes) return no_answer("binary value");
   return Attribute{.kind = kind, .text = std::move(*bytes)};
 }

@@ -1,7 +1,6 @@
 #include "aws/messages.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <charconv>
@@ -9,6 +8,7 @@
 
 #include "aws/digest.hpp"
 #include "aws/xml.hpp"
+#include "base/base64.hpp"
 
 namespace millrace::aws {
 namespace {
@@ -31,15 +31,6 @@ std::string group_id(std::string_view group) {
       !group.empty() && group.size() <= kGroupBytesMax &&
       std::ranges::all_of(group, [](unsigned char c) { return c > 0x20 && c < 0x7F; });
   return is_plain ? std::string(group) : sha256_hex(group);
-}
-
-std::string base64_of(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
 }
 
 std::vector<MessagePut> all(std::size_t count, What what, const std::string& error) {
@@ -157,7 +148,7 @@ std::vector<MessagePut> put_to_stream(Client& client, const std::string& stream,
   for (const auto& message : messages) {
     const bool fits = !message.group.empty() && message.group.size() <= kPartitionKeyBytesMax;
     body["Records"].push_back(
-        {{"Data", base64_of(message.body)},
+        {{"Data", base::base64(message.body)},
          {"PartitionKey", fits ? std::string(message.group) : sha256_hex(message.group)}});
   }
   const auto outcome = client.call_json(

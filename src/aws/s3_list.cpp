@@ -1,11 +1,12 @@
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <charconv>
 
 #include "aws/s3.hpp"
 #include "aws/xml.hpp"
+#include "base/base64.hpp"
+#include "base/md5.hpp"
 #include "base/text.hpp"
 
 namespace millrace::aws {
@@ -27,15 +28,6 @@ Result<ObjectInfo> object_of(const XmlElement& element) {
   }
   object.modified_at = TRY(base::parse_time(element.value("LastModified")));
   return object;
-}
-
-std::string md5_base64(std::string_view bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  CHECK(EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_md5(), nullptr) == 1);
-  unsigned char text[2 * EVP_MAX_MD_SIZE];
-  const int length = EVP_EncodeBlock(text, digest, static_cast<int>(size));
-  return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(length)};
 }
 
 }  // namespace
@@ -91,7 +83,9 @@ Result<void> S3::remove_all(std::span<const std::string> keys, const std::stop_t
       call.request.body += "<Object><Key>" + xml_escaped(key) + "</Key></Object>";
     }
     call.request.body += "</Delete>";
-    call.request.headers.add("Content-MD5", md5_base64(call.request.body));
+    const auto digest = base::md5(call.request.body);
+    call.request.headers.add(
+        "Content-MD5", base::base64({reinterpret_cast<const char*>(digest.data()), digest.size()}));
     call.request.headers.add("Content-Type", "application/xml");
     const auto outcome = TRY(ask(call, stop));
     if (const auto* error = std::get_if<ServiceError>(&outcome)) {

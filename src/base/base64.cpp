@@ -47,6 +47,12 @@ void append_base64(std::string_view bytes, std::string& to) {
   *out = '=';
 }
 
+std::string base64(std::string_view bytes) {
+  std::string text;
+  append_base64(bytes, text);
+  return text;
+}
+
 std::optional<std::size_t> decode_base64(std::string_view text, char* out) {
   if (text.size() % 4 != 0) return std::nullopt;
   std::size_t padding = 0;

@@ -9,6 +9,7 @@ namespace millrace::base {
 
 /// Source: RFC 4648, section 4.
 void append_base64(std::string_view bytes, std::string& to);
+std::string base64(std::string_view bytes);
 /// None: another character, a wrong length, padding amid the text.
 std::optional<std::string> decode_base64(std::string_view text);
 

@@ -7,12 +7,7 @@
 namespace millrace::base {
 namespace {
 
-std::string encoded(std::string_view bytes) {
-  std::string text;
-  append_base64(bytes, text);
-  return text;
-}
-
+// RFC 4648, section 10.
 TEST(Base64, EncodesAsTheStandardsExamples) {
   const std::vector<std::pair<std::string, std::string>> examples = {{"", ""},
                                                                      {"f", "Zg=="},
@@ -22,7 +17,7 @@ TEST(Base64, EncodesAsTheStandardsExamples) {
                                                                      {"fooba", "Zm9vYmE="},
                                                                      {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : examples) {
-    EXPECT_EQ(encoded(bytes), text);
+    EXPECT_EQ(base64(bytes), text);
     EXPECT_EQ(decode_base64(text), bytes);
   }
 }
@@ -30,14 +25,14 @@ TEST(Base64, EncodesAsTheStandardsExamples) {
 TEST(Base64, GivesAnyBytesBack) {
   std::string bytes;
   for (int i = 0; i < 700; ++i) {
-    ASSERT_EQ(decode_base64(encoded(bytes)), bytes) << i;
+    ASSERT_EQ(decode_base64(base64(bytes)), bytes) << i;
     bytes += static_cast<char>(i * 37);
   }
 }
 
 TEST(Base64, RefusesWhatIsNone) {
   for (const auto* text : {"Z", "Zg", "Zg=", "Zg===", "=", "====", "Z===", "Zg==Zg==", "Zm9=Zm9v",
-                           "Zm9-", "Zm9_", "Zm 9", "Zm9\x80", "Zm9v\n"}) {
+                           "Zm9-", "Zm9_", "Zm 9", "Zm9\x80", "Zm9v\n", "Zm9$", "=Zg="}) {
     EXPECT_FALSE(decode_base64(text)) << text;
   }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
 #include "config/read_parts.hpp"
 
@@ -43,12 +44,9 @@ void read_secrets(YamlFile& file, Section& section, WebhookTarget& target) {
     std::string_view text = secret;
     if (text.starts_with(kWrittenSecret)) {
       text.remove_prefix(kWrittenSecret.size());
-      const auto digits = text.substr(0, text.find('='));
-      const bool is_base64 =
-          text.size() % 4 == 0 && std::ranges::all_of(digits, [](char c) {
-            return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '+' || c == '/';
-          });
-      if (!is_base64) file.fail(place, "secret: what follows 'whsec_' is not base64");
+      if (!base::decode_base64(text)) {
+        file.fail(place, "secret: what follows 'whsec_' is not base64");
+      }
     }
     if (text.size() < kSecretBytesMin) {
       file.fail(place, fmt::format("secret: at least {} characters are expected; `openssl rand "

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/base64.hpp"
 #include "base/result.hpp"
 #include "base/text.hpp"
 
@@ -16,28 +17,10 @@ namespace {
 
 constexpr std::string_view kWritten = "whsec_";
 
-std::string base64_of(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
-}
-
 std::string key_of(std::string_view secret) {
   if (!secret.starts_with(kWritten)) return std::string(secret);
-  secret.remove_prefix(kWritten.size());
-  std::string key(secret.size(), '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(key.data()),
-                                   reinterpret_cast<const unsigned char*>(secret.data()),
-                                   static_cast<int>(secret.size()));
-  if (size < 0) return std::string(secret);  // refused when the file was read
-  // What fills up the last four digits counts as zeros.
-  const auto filled = std::ranges::count(
-      secret.substr(secret.size() - std::min<std::size_t>(2, secret.size())), '=');
-  key.resize(static_cast<std::size_t>(size) - static_cast<std::size_t>(filled));
-  return key;
+  // Another text is refused when the file is read.
+  return base::decode_base64(secret.substr(kWritten.size())).value_or(std::string(secret));
 }
 
 }  // namespace
@@ -51,7 +34,7 @@ std::string webhook_signature(std::string_view secret, std::string_view id, std:
   CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
              reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest,
              &size) != nullptr);
-  return "v1," + base64_of({reinterpret_cast<const char*>(digest), size});
+  return "v1," + base::base64({reinterpret_cast<const char*>(digest), size});
 }
 
 std::optional<std::chrono::seconds> retry_after(std::string_view value, base::Time now) {

@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/base64.hpp"
 #include "base/random.hpp"
 #include "kinesis/document_writer.hpp"
 #include "kinesis/fault.hpp"
@@ -237,26 +236,6 @@ TEST(Codec, WritesCborThatAnotherReaderReads) {
   EXPECT_EQ(document["Time"], 1795262400500) << "milliseconds, as the Java clients read them";
   EXPECT_EQ(document["Data"].get_binary(), json::binary_t({1, 255}));
   EXPECT_EQ(document["List"], json::parse("[{},1]"));
-}
-
-// RFC 4648, section 10.
-TEST(Base64, IsThatOfTheRfc) {
-  const std::pair<std::string, std::string> pairs[] = {{"", ""},
-                                                       {"f", "Zg=="},
-                                                       {"fo", "Zm8="},
-                                                       {"foo", "Zm9v"},
-                                                       {"foob", "Zm9vYg=="},
-                                                       {"fooba", "Zm9vYmE="},
-                                                       {"foobar", "Zm9vYmFy"}};
-  for (const auto& [plain, encoded] : pairs) {
-    std::string text;
-    base::append_base64(plain, text);
-    EXPECT_EQ(text, encoded);
-    EXPECT_EQ(base::decode_base64(encoded), plain);
-  }
-  for (const auto* bad : {"Z", "Zg=", "Zg", "Z===", "Zg==Zg==", "Zm9$", "====", "=Zg="}) {
-    EXPECT_FALSE(base::decode_base64(bad)) << bad;
-  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
 #include "sql/render.hpp"
 
@@ -79,7 +80,7 @@ void append_value(const Attribute& value, Within within, std::string& out) {
       sql::append_json_string(value.text, out);
       return;
     case Kind::Binary:
-      sql::append_json_string(sql::base64(value.text), out);
+      sql::append_json_string(base::base64(value.text), out);
       return;
     case Kind::Map:
       append_fields(value.fields, within, out);

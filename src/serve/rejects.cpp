@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
 #include "serve/answer.hpp"
 #include "serve/events.hpp"
@@ -106,7 +107,7 @@ class RejectWriter {
       out += R"(,"raw":)";
       sql::append_json_string(part, out);
     } else {
-      out += R"(,"raw_base64":")" + sql::base64(part) + '"';
+      out += R"(,"raw_base64":")" + base::base64(part) + '"';
     }
     out += part.size() < raw.size() ? R"(,"is_raw_cut":true})" : "}";
   }

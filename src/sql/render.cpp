@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "base/base64.hpp"
 #include "base/clock.hpp"
 #include "base/text.hpp"
 
@@ -297,7 +298,7 @@ void Renderer::append_json(Vector v, std::size_t row, std::string& out) const {
   } else if (has_children(id_)) {
     append_children(v, row, true, out);
   } else if (id_ == DUCKDB_TYPE_BLOB) {
-    append_json_string(base64(v.text(row)), out);
+    append_json_string(base::base64(v.text(row)), out);
   } else if (type_.is_json()) {
     out += v.text(row);
   } else {
@@ -355,23 +356,6 @@ void append_json_string(std::string_view text, std::string& out) {
     }
   }
   out += '"';
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = (group << 8) | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += k <= count ? kDigits[(group >> (18 - 6 * k)) & 63] : '=';
-    }
-  }
-  return out;
 }
 
 std::string decimal_text(Int128 value, std::uint8_t scale) {

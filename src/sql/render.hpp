@@ -44,9 +44,6 @@ class Renderer {
 /// `text` as a JSON string, in quotes. Bytes that are not UTF-8 become U+FFFD.
 void append_json_string(std::string_view text, std::string& out);
 
-/// RFC 4648, section 4, with padding.
-std::string base64(std::string_view bytes);
-
 /// The digits of a 128-bit number of a given scale: `-12.50`.
 std::string decimal_text(Int128 value, std::uint8_t scale);
 
