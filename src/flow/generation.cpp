@@ -25,25 +25,10 @@ std::uint64_t width_of(duckdb_type id) {
   }
 }
 
-// Texts longer than this live outside the vector.
-constexpr std::size_t kInlinedTextBytes = 12;
-
-std::uint64_t text_bytes(sql::Vector vector, std::size_t rows) {
-  const auto* texts = vector.data<duckdb_string_t>();
-  const bool has_nulls = duckdb_vector_get_validity(vector.handle()) != nullptr;
-  std::uint64_t bytes = 0;
-  for (std::size_t row = 0; row < rows; ++row) {
-    if (has_nulls && vector.is_null(row)) continue;
-    const auto size = texts[row].value.inlined.length;
-    if (size > kInlinedTextBytes) bytes += size;
-  }
-  return bytes;
-}
-
 std::uint64_t column_bytes(sql::Vector vector, const sql::Type& type, std::size_t rows) {
   const auto id = type.id();
   std::uint64_t bytes = width_of(id) * rows;
-  if (id == DUCKDB_TYPE_VARCHAR || id == DUCKDB_TYPE_BLOB) bytes += text_bytes(vector, rows);
+  if (id == DUCKDB_TYPE_VARCHAR || id == DUCKDB_TYPE_BLOB) bytes += vector.bytes_outside(rows);
   if (id == DUCKDB_TYPE_STRUCT) {
     const auto fields = type.fields();
     for (std::size_t i = 0; i < fields.size(); ++i) {

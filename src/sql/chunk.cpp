@@ -44,17 +44,6 @@ bool has_nulls(const Vector& vector) {
   return duckdb_vector_get_validity(vector.handle()) != nullptr;
 }
 
-std::size_t bytes_outside(const Vector& vector, std::size_t rows) {
-  const auto* texts = vector.data<duckdb_string_t>();
-  const bool may_be_null = has_nulls(vector);
-  std::size_t bytes = 0;
-  for (std::size_t row = 0; row < rows; ++row) {
-    if (!lies_outside(texts[row]) || (may_be_null && vector.is_null(row))) continue;
-    bytes += texts[row].value.pointer.length;
-  }
-  return bytes;
-}
-
 // Gives where the next text belongs.
 char* copy_texts(const Vector& from, std::size_t rows, const Vector& to, std::size_t at,
                  char* outside) {
@@ -79,13 +68,24 @@ char* copy_texts(const Vector& from, std::size_t rows, const Vector& to, std::si
 
 }  // namespace
 
+std::size_t Vector::bytes_outside(std::size_t rows) const {
+  const auto* texts = data<duckdb_string_t>();
+  const bool may_be_null = has_nulls(*this);
+  std::size_t bytes = 0;
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (!lies_outside(texts[row]) || (may_be_null && is_null(row))) continue;
+    bytes += texts[row].value.pointer.length;
+  }
+  return bytes;
+}
+
 Chunk Chunk::packed(std::span<const Chunk* const> parts, std::span<const Column> columns) {
   Chunk chunk(columns);
   std::size_t bytes = 0, count = 0;
   for (const auto* part : parts) {
     count += part->row_count();
     for (std::size_t i = 0; i < columns.size(); ++i) {
-      if (has_texts(columns[i].type)) bytes += bytes_outside(part->column(i), part->row_count());
+      if (has_texts(columns[i].type)) bytes += part->column(i).bytes_outside(part->row_count());
     }
   }
   CHECK(count <= kChunkRows);

@@ -76,6 +76,9 @@ class Vector {
     constexpr std::size_t kInlinedMax = sizeof value.value.inlined.inlined;
     return {length <= kInlinedMax ? value.value.inlined.inlined : value.value.pointer.ptr, length};
   }
+  /// How many bytes the first `rows` texts have that do not lie in the vector itself, as short ones
+  /// do.
+  std::size_t bytes_outside(std::size_t rows) const;
   /// Copies `bytes`, which must be UTF-8 for a VARCHAR: that is not checked here.
   void set_text(std::size_t row, std::string_view bytes) const {
     duckdb_unsafe_vector_assign_string_element_len(handle_, row, bytes.data(), bytes.size());
