@@ -208,7 +208,7 @@ void SourceLoop::seal_due() {
     if (!parts_.tables[i]->has_uncommitted()) continue;
     if (!state.hot_since) state.hot_since = now;
     const bool is_due = now - *state.hot_since >= policy.every ||
-                        parts_.tables[i]->hot_bytes() >= policy.bytes || is_much || is_full();
+                        parts_.tables[i]->hot_bytes() >= policy.bytes || is_much;
     if (is_due || is_wanted) (void)seal_after_parents(i, sealed);
   }
   if (!is_asked || !is_all_committed) return;

@@ -50,7 +50,7 @@ TEST(Worker, CommitsWhatWasThereWhenAskedAlsoIfMoreKeepsComing) {
   is_committed = true;
 }
 
-TEST(Worker, CommitsWhatTakesHalfOfItsMemoryAndReadsOnMeanwhile) {
+TEST(Worker, CommitsWhatTakesHalfOfItsMemory) {
   WorkerBench bench;
   ASSERT_TRUE(bench.begin());
   for (int i = 0; i < 500; ++i) bench.source.put(i % 2, order("o" + std::to_string(i), "2000"));
@@ -65,7 +65,7 @@ TEST(Worker, CommitsWhatTakesHalfOfItsMemoryAndReadsOnMeanwhile) {
   while (version() < base::TableVersion(1) && std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(1ms);
   }
-  EXPECT_EQ(version(), base::TableVersion(1)) << "it waits for its interval, or until it is full";
+  EXPECT_EQ(version(), base::TableVersion(1)) << "it waits for its interval";
   EXPECT_EQ(bench.ask("SELECT count(*) FROM frauds"), "500");
 }
 
