@@ -48,6 +48,7 @@ void HandedSource::set_range(ShardId shard, std::optional<log::HashRange> range)
 }
 
 void HandedSource::hand(ShardId shard, aws::StreamRecords records) {
+  CHECK(records.owner || records.records.empty());  // who reads them may need them for longer
   const std::lock_guard lock(mutex_);
   grow(static_cast<std::size_t>(shard.value()) + 1);
   auto& lane = at(shard);

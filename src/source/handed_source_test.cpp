@@ -36,6 +36,7 @@ class HandedBench {
            .partition_key = "k",
            .data = memory->keep(has_number ? word.substr(colon + 1) : word)});
     }
+    memory_of_last = memory;
     source.hand(kShard, std::move(records));
   }
   /// A table stands there, as a commit of it says: it had read up to the sequence number.
@@ -64,6 +65,7 @@ class HandedBench {
   }
 
   HandedSource source;
+  std::weak_ptr<const void> memory_of_last;  // of what was handed in
 
  private:
   static HandedSourceOptions numbered(HandedSourceOptions options) {
@@ -145,6 +147,20 @@ TEST(HandedSource, GoesOnWithoutThemIfItMay) {
   bench.remember(7, "108");
   EXPECT_EQ(bench.read(1), "next 7");
   EXPECT_EQ(bench.read(7), "7:i next 8");
+}
+
+TEST(HandedSource, WhatWasReadKeepsItsMemoryWhenTheBatchIsTakenBack) {
+  using Numbering = HandedSourceOptions::Numbering;
+  for (const auto numbering : {Numbering::Sequence, Numbering::Arrival}) {
+    HandedBench bench({.numbering = numbering});
+    bench.hand("101:a 102:b");
+    auto batch = bench.source.read(kShard, Offset(0), kAll).value();
+    bench.source.take_back(kShard);
+    EXPECT_FALSE(bench.memory_of_last.expired());
+    EXPECT_EQ(batch.records.back().bytes, "b");
+    batch = {};
+    EXPECT_TRUE(bench.memory_of_last.expired());
+  }
 }
 
 TEST(HandedSource, PlacesTheBatchAnewAfterAConflict) {
