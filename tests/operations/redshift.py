@@ -307,9 +307,12 @@ def test_what_waited_is_loaded_after_the_pause(folder):
 
 
 def test_a_dropped_table(folder):
-    """It is loaded anew, of which the ledger still says that it is there: by hand, and by itself with whatever load comes first."""
+    """
+    It is loaded anew, of which the ledger still says that it is there: by hand, and by itself with whatever load comes first. Soon
+    after a load the thread of the loads looks once more, so that it may find the table gone before the command does.
+    """
     def load(*words):
-        return lambda millrace: expect_texts(ask(millrace, "job", *words).stdout, "daily@reporting 2026-11-19 succeeded")
+        return lambda millrace: expect_equal(ask(millrace, "job", "load", *words).returncode, 0, "the exit code of a load")
 
     def run(millrace):
         send(millrace, ["11-19"], 3, amount="4.00")
@@ -319,10 +322,9 @@ def test_a_dropped_table(folder):
         millrace = place.millrace().start()
         send(millrace, ["11-18", "11-19", "11-20"], 3)
         ask(millrace, "job", "run", "daily")
-        for way in [load("load", "daily"), load("load", "daily", "2026-11-19"), run, lambda millrace: restart(millrace, lambda: None)]:
+        for way in [load("daily"), load("daily", "2026-11-19"), run, lambda millrace: restart(millrace, lambda: None)]:
             place.expect_the_lake(millrace)
             place.postgres.psql("DROP TABLE sales.daily")
-            expect_equal(place.postgres.psql("SELECT count(*) FROM sales.millrace_loads"), ["3"], "the ledger of the dropped table")
             way(millrace)
             millrace.wait_for("the whole table is there again", lambda: place.has_table() and len(place.rows()) == 3)
             millrace.wait_for("nothing waits", lambda: load_status(millrace) == (0, None))
