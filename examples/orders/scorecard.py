@@ -91,4 +91,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Not sys.exit: pyarrow's threads close files of the lake through Python, and die (SIGABRT) if that is being taken down.
+    os._exit(code)
